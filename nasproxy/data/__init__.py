@@ -1,0 +1,1 @@
+"""Images and labels: named data sets, splits, augmentation."""

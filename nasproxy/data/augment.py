@@ -1,0 +1,97 @@
+"""Differentiable augmentation, sampled once and applied as often as wanted.
+
+Source: Zhao & Bilen 2021, "Dataset Condensation with Differentiable Siamese Augmentation"
+(arXiv 2102.08259), section 3.2: the same sampled change goes to the real and to the synthetic
+batch. Deviation: all chosen kinds of change are applied together, and empty borders repeat the
+edge instead of turning black, since normalised images have no black.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasproxy.config import Augmentation
+
+
+@dataclass(frozen=True)
+class SampledChange:
+    """One drawn change for each of B images, or for all images where B is 1.
+
+    Shapes: `theta` (B, 2, 3) affine map in grid coordinates, or None; `gain`, `offset`
+    (B, 1, 1, 1); `hole` (B, 2) centre of the blanked square in [-1, 1], or None.
+    """
+
+    theta: Tensor | None
+    gain: Tensor | None
+    offset: Tensor | None
+    hole: Tensor | None
+    hole_side: float
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Change images (N, C, H, W), N = B or B = 1; gradients flow through to them."""
+        if self.theta is not None:
+            theta = self.theta.to(images).expand(len(images), 2, 3)
+            grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+            images = F.grid_sample(
+                images, grid, mode="bilinear", padding_mode="border", align_corners=False
+            )
+        if self.gain is not None:
+            centre = images.mean(dim=(1, 2, 3), keepdim=True)
+            images = (images - centre) * self.gain.to(images) + centre
+        if self.offset is not None:
+            images = images + self.offset.to(images)
+        if self.hole is not None:
+            images = images * _outside(self.hole.to(images), self.hole_side, images.shape[-2:])
+        return images
+
+
+def sample_change(
+    settings: Augmentation, count: int, generator: torch.Generator
+) -> SampledChange | None:
+    """Draw `count` changes, or return None where the settings change nothing.
+
+    Args:
+        settings: how much of each kind of change.
+        count: B; 1 for a siamese change shared by whole batches.
+        generator: CPU generator.
+    """
+    if settings == Augmentation():
+        return None
+
+    def uniform(bound: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * 2 - 1) * bound
+
+    angle = uniform(math.radians(settings.rotate))
+    zoom = 1 / (1 + uniform(settings.scale))
+    shift_x, shift_y = uniform(2 * settings.shift), uniform(2 * settings.shift)
+    mirror = torch.where(uniform(1) < 0, -1.0, 1.0) if settings.flip else torch.ones(count)
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    theta = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1).view(
+        count, 2, 3
+    )
+    moves = settings.rotate or settings.scale or settings.shift or settings.flip
+    gain, offset = uniform(settings.contrast) + 1, uniform(settings.brightness)
+    hole = torch.stack([uniform(1), uniform(1)], dim=1)
+    return SampledChange(
+        theta=theta if moves else None,
+        gain=gain.view(-1, 1, 1, 1) if settings.contrast else None,
+        offset=offset.view(-1, 1, 1, 1) if settings.brightness else None,
+        hole=hole if settings.cutout else None,
+        hole_side=settings.cutout,
+    )
+
+
+def _outside(centre: Tensor, side: float, size: torch.Size) -> Tensor:
+    """Return (B, 1, H, W): 0 within the square of relative side `side`, 1 elsewhere."""
+    height, width = size
+    rows = torch.linspace(-1, 1, height, device=centre.device).view(1, -1, 1)
+    columns = torch.linspace(-1, 1, width, device=centre.device).view(1, 1, -1)
+    inside = ((rows - centre[:, :1, None]).abs() < side) & (
+        (columns - centre[:, 1:, None]).abs() < side
+    )
+    return (~inside).to(centre.dtype).unsqueeze(1)

@@ -1,0 +1,149 @@
+"""DataDAM: dataset distillation with attention matching.
+
+Source: Sajedi et al., ICCV 2023 (arXiv 2310.00093). Deviations: docs/adr/0002-datadam.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from nasproxy._random import named_generator
+from nasproxy.config import Augmentation, DataDAMConfig
+from nasproxy.data.augment import sample_change
+from nasproxy.data.dataset import Dataset, LabelledImages
+from nasproxy.distill.attention import class_means, spatial_attention
+from nasproxy.distill.base import DistillState, DistillStep
+from nasproxy.models.base import FeatureNet, Features, initialize
+from nasproxy.models.family import build_model
+from nasproxy.proxy.coreset import SELECTIONS, check_ipc
+
+CONTRAST = 0.5
+"""Largest change of contrast, beside the geometric changes that fit the data set."""
+
+
+class DataDAM:
+    """Moves synthetic images until fresh random networks attend to them as to real ones."""
+
+    def __init__(self, config: DataDAMConfig) -> None:
+        self.config = config
+
+    def start(self, dataset: Dataset) -> DistillState:
+        """Choose the initial images: real ones, k-centers, or Gaussian noise.
+
+        Raises:
+            ConfigError: `ipc` is larger than the smallest class.
+        """
+        config = self.config
+        check_ipc(dataset, config.ipc)
+        select = SELECTIONS["kcenter" if config.init == "kcenter" else "random"]
+        chosen = select(dataset.train, config.ipc, config.seed)
+        images = chosen.images.clone()
+        if config.init == "noise":
+            generator = named_generator(config.seed, "datadam", "noise")
+            images = torch.randn(images.shape, generator=generator).to(images)
+        return DistillState(images, chosen.labels, torch.zeros_like(images))
+
+    def steps(self, dataset: Dataset, state: DistillState) -> Iterator[DistillStep]:
+        """Yield one SGD update of the images after another.
+
+        Chance depends on the seed and the iteration alone, so a run that goes on from a saved
+        state ends in the same images, bit for bit, as one that was never stopped.
+        """
+        config = self.config
+        augmentation = (
+            dataset.augmentation.replace(contrast=CONTRAST) if config.augment else Augmentation()
+        )
+        network = build_model(self.architecture(), dataset.image_shape, dataset.num_classes).to(
+            state.images.device
+        )
+        assert isinstance(network, FeatureNet)
+        network.requires_grad_(False)
+        pool = _ClassPool(dataset.train, dataset.num_classes)
+        for iteration in range(state.iteration, config.iterations):
+            generator = named_generator(config.seed, "datadam", iteration)
+            initialize(network, generator)  # fresh and never trained: section 3.1
+            network.train()
+            real = pool.sample(config.real_batch, generator)
+            change = sample_change(augmentation, 1, generator)
+            images = state.images.detach().requires_grad_(True)
+            with torch.no_grad():
+                seen = network.features(
+                    real.images if change is None else change.apply(real.images)
+                )
+            made = network.features(images if change is None else change.apply(images))
+            attention, embedding = self.losses(
+                seen, real.labels, made, state.labels, dataset.num_classes
+            )
+            loss = config.loss_scale * (attention + config.task_balance * embedding)  # eq. 4
+            (gradient,) = torch.autograd.grad(loss, images)
+            velocity = config.image_momentum * state.velocity + gradient
+            state = replace(
+                state,
+                images=(images - config.image_lr * velocity).detach(),
+                velocity=velocity,
+                iteration=iteration + 1,
+            )
+            yield DistillStep(state, {"attention": attention.item(), "embedding": embedding.item()})
+
+    def losses(
+        self, seen: Features, seen_labels: Tensor, made: Features, made_labels: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the two terms of the loss, each () and not negative.
+
+        Spatial attention matching (eq. 2), over all layers l but the last:
+        sum over classes and l of || mean z_l(real) - mean z_l(synthetic) ||^2.
+        Embedding matching (eq. 3), an MMD with a linear kernel:
+        sum over classes of || mean e(real) - mean e(synthetic) ||^2.
+
+        Args:
+            seen: features of the real images.
+            seen_labels: (M,) int64.
+            made: features of the synthetic images.
+            made_labels: (N,) int64.
+            k: number of classes.
+        """
+
+        def distance(real: Tensor, synthetic: Tensor) -> Tensor:
+            difference = class_means(real, seen_labels, k) - class_means(synthetic, made_labels, k)
+            return difference.square().sum()
+
+        p = self.config.p
+        attention = made.embedding.new_zeros(())
+        for real, synthetic in zip(seen.layers[:-1], made.layers[:-1], strict=True):
+            attention = attention + distance(
+                spatial_attention(real, p), spatial_attention(synthetic, p)
+            )
+        return attention, distance(seen.embedding, made.embedding)
+
+    def architecture(self) -> dict[str, str | int]:
+        """Return the network that the images are matched on."""
+        config = self.config
+        return {
+            "family": "convnet",
+            "depth": config.depth,
+            "width": config.width,
+            "norm": config.norm,
+            "activation": config.activation,
+            "pooling": config.pooling,
+        }
+
+
+class _ClassPool:
+    """Draws real images class by class, as many as a class has where it has too few."""
+
+    def __init__(self, data: LabelledImages, num_classes: int) -> None:
+        self._data = data
+        labels = data.labels.cpu()
+        self._members = [(labels == label).nonzero().flatten() for label in range(num_classes)]
+
+    def sample(self, per_class: int, generator: torch.Generator) -> LabelledImages:
+        """Draw up to `per_class` images of each class, without replacement."""
+        chosen = [
+            members[torch.randperm(len(members), generator=generator)[:per_class]]
+            for members in self._members
+        ]
+        return self._data.take(torch.cat(chosen))

@@ -1,0 +1,38 @@
+"""Errors that a user can act on: one line naming the value, the rule and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasproxyError(Exception):
+    """Base of every error that is the user's to mend (exit code 2, no traceback)."""
+
+
+class ConfigError(NasproxyError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class DataError(NasproxyError):
+    """A data set is missing, unreadable, or not what it should be."""
+
+
+class ArtifactError(NasproxyError):
+    """A proxy or run folder is corrupt, foreign, or cannot be written."""
+
+
+class SearchSpaceError(NasproxyError):
+    """A search space is malformed or does not fit the data."""
+
+
+class EvaluationError(NasproxyError):
+    """A candidate could not be trained or scored."""
+
+
+def unknown_name(what: str, name: str, choices: Iterable[str]) -> str:
+    """Say that `name` is unknown, list the choices and the nearest one."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {name!r}: choose from {', '.join(known)}{hint}"

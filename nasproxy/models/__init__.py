@@ -1,0 +1,1 @@
+"""Families of networks, each with features that can be matched."""

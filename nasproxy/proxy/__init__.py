@@ -1,0 +1,1 @@
+"""Proxies: records, files, baselines, pictures."""

@@ -1,0 +1,37 @@
+"""The size and cost of a network: the baselines that need no training at all."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nasproxy.models.family import Architecture, build_model
+
+
+class Cost(NamedTuple):
+    """Trainable parameters, and floating-point operations of one image's forward pass.
+
+    A multiply-add counts as two operations; norms, activations and pooling are not counted.
+    """
+
+    num_params: int
+    num_flops: int
+
+
+def measure_cost(
+    architecture: Architecture, image_shape: tuple[int, int, int], num_classes: int
+) -> Cost:
+    """Count by torch's own counter, on the meta device: nothing is computed or allocated.
+
+    Raises:
+        ConfigError: the architecture does not fit images (C, H, W).
+    """
+    with torch.device("meta"):
+        model = build_model(architecture, image_shape, num_classes).eval()
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            model(torch.empty(1, *image_shape))
+    num_params = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return Cost(num_params, counter.get_total_flops())

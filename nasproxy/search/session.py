@@ -1,0 +1,207 @@
+"""A search from its first trial to `candidates.json`; the same call goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasproxy._environment import versions
+from nasproxy._files import write_json
+from nasproxy._timing import Stopwatch
+from nasproxy.config import SearchConfig
+from nasproxy.data.dataset import Dataset
+from nasproxy.executors.base import Executor, Report, Task
+from nasproxy.executors.choose import choose_executor
+from nasproxy.progress import Progress, Watch, unwatched
+from nasproxy.proxy.dataset import ProxyDataset
+from nasproxy.proxy.grid import draw_grid, save_grid
+from nasproxy.proxy.store import MANIFEST_FILE, save_proxy, seal
+from nasproxy.run_folder import (
+    CANDIDATES_FILE,
+    PROXY_FOLDER,
+    STUDY_FILE,
+    amend_run,
+    begin_run,
+    command_line,
+    locked,
+    read_timings,
+    write_timing,
+)
+from nasproxy.scores.cost import measure_cost
+from nasproxy.search.objective import build_objective
+from nasproxy.search.space import Params, SearchSpace, load_space
+from nasproxy.search.study import STATUS, ArchitectureStudy
+
+
+def search(
+    dataset: Dataset,
+    proxy: ProxyDataset,
+    config: SearchConfig,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    engine: str | None = None,
+    storage: str | None = None,
+    study_name: str | None = None,
+    watch: Watch = unwatched,
+) -> list[dict[str, Any]]:
+    """Search a space, training each candidate on the proxy.
+
+    Args:
+        dataset: whose validation split scores; its device is where candidates train.
+        proxy: what candidates train on.
+        config: space, sampler, recipe.
+        folder: of the run, created or gone on with.
+        workers: processes; None: one a core on a CPU, this one on a GPU.
+        engine: `serial` or `processes`; None: what fits.
+        storage: Optuna storage URL; None: SQLite in the folder.
+        study_name: in the storage; None: the folder's name.
+        watch: told after every trial.
+
+    Returns:
+        The candidates, as in `candidates.json`.
+
+    Raises:
+        ArtifactError: the folder holds another run, or cannot be written.
+        SearchSpaceError: the space is unknown or does not fit the data.
+    """
+    proxy.check_fits(dataset)
+    proxy = seal(proxy)
+    space = load_space(config.space)
+    with locked(folder):
+        points = _begin(dataset, proxy, config, folder, space)
+        study = ArchitectureStudy(
+            space,
+            points,
+            config,
+            storage=storage or f"sqlite:///{folder / STUDY_FILE}",
+            name=study_name or folder.name,
+        )
+        objective = build_objective(
+            dataset,
+            proxy,
+            config.recipe,
+            seeds=config.seeds,
+            seed=config.seed,
+            reports=config.pruner != "none",
+        )
+        executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
+        amend_run(folder, search_workers=executor.num_workers)
+        return _drive(study, executor, dataset, folder, watch)
+
+
+def _drive(
+    study: ArchitectureStudy, executor: Executor, dataset: Dataset, folder: Path, watch: Watch
+) -> list[dict[str, Any]]:
+    """Hand out trials and record what comes back, until none is left."""
+    clock = Stopwatch()
+    already = read_timings(folder).get("search_seconds", 0.0)
+    waiting = study.unfinished()
+
+    def next_task() -> Task | None:
+        if waiting:
+            number = waiting.pop(0)
+        elif study.may_propose():
+            number = study.propose()
+            cost = measure_cost(
+                _architecture(study, number), dataset.image_shape, dataset.num_classes
+            )
+            study.note(number, num_params=cost.num_params, num_flops=cost.num_flops)
+        else:
+            return None
+        return Task(number, _architecture(study, number))
+
+    candidates = _write_candidates(study, dataset, folder)
+    for event in executor.run(next_task):
+        if isinstance(event, Report):
+            event.stop = study.should_prune(event.key, event.step, event.value)
+            continue
+        if event.stopped:
+            study.prune(event.key)
+        elif event.error is not None:
+            study.fail(event.key, event.error)
+        else:
+            study.complete(event.key, event.value)
+        candidates = _write_candidates(study, dataset, folder)
+        write_timing(folder, "search_seconds", already + clock.seconds())
+        watch(Progress("search", len(candidates), study.num_trials, _message(candidates)))
+    return candidates
+
+
+def _architecture(study: ArchitectureStudy, number: int) -> dict[str, Any]:
+    return study.space.architecture(study.point(number))
+
+
+def _write_candidates(
+    study: ArchitectureStudy, dataset: Dataset, folder: Path
+) -> list[dict[str, Any]]:
+    candidates = []
+    for trial in study.finished():
+        attributes = trial.user_attrs
+        architecture = _architecture(study, trial.number)
+        if "num_params" not in attributes:  # killed between proposing and counting
+            cost = measure_cost(architecture, dataset.image_shape, dataset.num_classes)
+            attributes = {**attributes, **cost._asdict()}
+        candidates.append(
+            {
+                "trial": trial.number,
+                "architecture": architecture,
+                "proxy_accuracy": trial.value,
+                "proxy_accuracies": attributes.get("proxy_accuracies", []),
+                "num_params": attributes["num_params"],
+                "num_flops": attributes["num_flops"],
+                "seconds": attributes.get("seconds"),
+                "status": STATUS[trial.state],
+                "origin": attributes["origin"],
+                "reason": attributes.get("reason"),
+            }
+        )
+    write_json(folder / CANDIDATES_FILE, candidates)
+    return candidates
+
+
+def _message(candidates: list[dict[str, Any]]) -> str:
+    scored = [c for c in candidates if c["status"] == "complete"]
+    failed = sum(c["status"] == "failed" for c in candidates)
+    if not scored:
+        return f"{failed} failed"
+    best = max(scored, key=lambda c: c["proxy_accuracy"])
+    text = f"best {best['proxy_accuracy']:.1%} (trial {best['trial']})"
+    return text + (f", {failed} failed" if failed else "")
+
+
+def _begin(
+    dataset: Dataset, proxy: ProxyDataset, config: SearchConfig, folder: Path, space: SearchSpace
+) -> list[Params]:
+    """Write the run's record, and the proxy with its picture beside it; return what fits."""
+    manifest = proxy.manifest
+    points = space.feasible_points(dataset.image_shape)
+    settings = {
+        "data": dataset.config.replace(data_dir=None).to_dict(),
+        "search": config.to_dict(),
+        "space": space.to_dict(),
+        "proxy_sha256": manifest.tensors_sha256,
+        "data_sha256": dataset.fingerprint,
+    }
+    record = {
+        "command": command_line(),
+        "config": settings,
+        "proxy": {**manifest.replace(history=[]).to_dict(), "num_images": len(proxy.labels)},
+        "data": {
+            "class_names": list(dataset.class_names),
+            "image_shape": list(dataset.image_shape),
+            "num_train": len(dataset.train),
+            "num_validation": len(dataset.validation),
+        },
+        "space": {"size": sum(1 for _ in space.points()), "feasible": len(points)},
+        "seed": config.seed,
+        "versions": versions(),
+    }
+    begin_run(folder, record, may_differ=("trials",))
+    proxy_folder = folder / PROXY_FOLDER
+    if manifest.kind != "full" and not (proxy_folder / MANIFEST_FILE).exists():
+        save_proxy(proxy, proxy_folder)
+    if not (proxy_folder / "final.png").exists():
+        grid = draw_grid(proxy.images, proxy.labels, proxy.normalization)
+        save_grid(grid, proxy_folder / "final.png")
+    return points

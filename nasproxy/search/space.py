@@ -1,0 +1,162 @@
+"""Search spaces: finite sets of architectures, written as TOML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from nasproxy.config import Config, read_toml
+from nasproxy.errors import ConfigError, SearchSpaceError, unknown_name
+from nasproxy.models.family import Architecture, check_architecture
+
+Value = bool | int | float | str
+Params = dict[str, Value]
+"""A point in the space's own terms: switches and parameters that exist, by name."""
+
+MAX_SIZE = 1_000_000
+
+
+class SearchSpace(Config):
+    """A finite space: every combination of values whose conditions hold.
+
+    Attributes:
+        name: of the file.
+        family: of networks.
+        switches: parameters that only steer others.
+        parameters: settings of the network; `NAME.INDEX` fills a list.
+        conditions: for a parameter, the values of earlier ones under which it exists.
+        fixed: settings that are the same everywhere.
+    """
+
+    name: str = "unnamed"
+    family: str
+    description: str = ""
+    switches: dict[str, tuple[Value, ...]] = {}
+    parameters: dict[str, tuple[Value, ...]] = Field(min_length=1)
+    conditions: dict[str, dict[str, tuple[Value, ...]]] = {}
+    fixed: dict[str, Any] = {}
+
+    @property
+    def choices(self) -> dict[str, tuple[Value, ...]]:
+        """Switches and parameters with their values, in the order they are chosen."""
+        return {**self.switches, **self.parameters}
+
+    def exists(self, name: str, chosen: Params) -> bool:
+        """Say whether a parameter exists, given the values chosen before it."""
+        conditions = self.conditions.get(name, {})
+        return all(chosen.get(other) in values for other, values in conditions.items())
+
+    def points(self) -> Iterator[Params]:
+        """Yield every point, in the order of the file."""
+        return self._extend({}, list(self.choices))
+
+    def _extend(self, chosen: Params, names: list[str]) -> Iterator[Params]:
+        if not names:
+            yield dict(chosen)
+            return
+        name, *rest = names
+        if not self.exists(name, chosen):
+            yield from self._extend(chosen, rest)
+            return
+        for value in self.choices[name]:
+            yield from self._extend({**chosen, name: value}, rest)
+
+    def architecture(self, point: Params) -> Architecture:
+        """Translate a point into an architecture."""
+        architecture: Architecture = {"family": self.family, **self.fixed}
+        for name, value in point.items():
+            if name in self.switches:
+                continue
+            base, _, index = name.partition(".")
+            if index:
+                architecture[base] = [*architecture.get(base, []), value]
+            else:
+                architecture[name] = value
+        return architecture
+
+    def feasible_points(self, image_shape: tuple[int, int, int]) -> list[Params]:
+        """Return the points whose networks can take images (C, H, W).
+
+        Raises:
+            SearchSpaceError: none can; the message says why the first one cannot.
+        """
+        reason = ""
+        feasible = []
+        for point in self.points():
+            try:
+                check_architecture(self.architecture(point), image_shape)
+                feasible.append(point)
+            except ConfigError as error:
+                reason = reason or str(error)
+        if not feasible:
+            raise SearchSpaceError(f"no architecture of space {self.name} fits the data: {reason}")
+        return feasible
+
+
+def load_space(name_or_path: str) -> SearchSpace:
+    """Load a space that nasproxy ships, by name, or a TOML file of the user's.
+
+    Raises:
+        SearchSpaceError: it is unknown or malformed; the message names the key.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        shipped = shipped_spaces()
+        if name_or_path not in shipped:
+            raise SearchSpaceError(
+                unknown_name("search space", name_or_path, shipped) + ", or a path to a .toml file"
+            )
+        path = shipped[name_or_path]
+    try:
+        space = SearchSpace.parse({"name": path.stem, **read_toml(path)})
+    except ConfigError as error:
+        raise SearchSpaceError(f"{path.name}: {error}") from error
+    _check(space, path.name)
+    return space
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """Return the spaces that come with nasproxy, by name."""
+    package = resources.files("nasproxy.search")
+    folders = (Path(str(package)) / "spaces", Path(str(package)).parents[1] / "search_spaces")
+    return {
+        path.stem: path
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.glob("*.toml"))
+    }
+
+
+def point_key(point: Params) -> str:
+    """Return a string that two points share exactly when they are the same."""
+    return json.dumps(point, sort_keys=True)
+
+
+def _check(space: SearchSpace, file_name: str) -> None:
+    """Refuse empty or repeated values, dangling conditions, and spaces too large to count."""
+    names = list(space.choices)
+    for name, values in space.choices.items():
+        if not values or len(set(map(repr, values))) < len(values):
+            raise SearchSpaceError(f"{file_name}: {name} needs distinct values, got {values}")
+    for name, conditions in space.conditions.items():
+        if name not in names:
+            raise SearchSpaceError(f"{file_name}: " + unknown_name("parameter", name, names))
+        for other in conditions:
+            if other not in names[: names.index(name)]:
+                raise SearchSpaceError(
+                    f"{file_name}: the condition of {name} must name an earlier parameter, "
+                    f"got {other!r}"
+                )
+    for size, point in enumerate(space.points(), start=1):
+        if size == 1:
+            try:
+                check_architecture(space.architecture(point), (3, 1024, 1024))
+            except ConfigError as error:
+                raise SearchSpaceError(f"{file_name}: {error}") from error
+        if size > MAX_SIZE:
+            raise SearchSpaceError(f"{file_name}: more than {MAX_SIZE} architectures; use fewer")

@@ -1,0 +1,232 @@
+"""The Optuna study: which architecture comes next, and what became of it.
+
+Proposals do not depend on timing: trial n is drawn from the results of trials 0..n-LAG alone,
+so one worker or eight, interrupted or not, see the same candidates.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import optuna
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from nasproxy._random import named_generator, named_seed
+from nasproxy.config import SearchConfig
+from nasproxy.errors import ArtifactError
+from nasproxy.search.objective import CandidateResult
+from nasproxy.search.space import Params, SearchSpace, point_key
+
+LAG = 8
+"""Trials that may be unfinished when the next is proposed; the most useful workers per study."""
+
+MAX_ASKS = 20
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+STATUS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+
+class ArchitectureStudy:
+    """An Optuna study in which no architecture occurs twice."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        points: list[Params],
+        config: SearchConfig,
+        *,
+        storage: str,
+        name: str,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.space = space
+        self._points = points
+        self._config = config
+        self._study = _open(storage, name, _build_pruner(config))
+        self._memory = optuna.create_study(direction="maximize")
+        self._remembered = 0
+        self._known = {point_key(point) for point in points}
+        order = torch.randperm(
+            len(points), generator=named_generator(config.seed, "uniform-order")
+        ).tolist()
+        self._shuffled = [points[index] for index in order]
+        self.num_trials = min(config.trials, len(points))
+        self.trials: dict[int, FrozenTrial] = {
+            trial.number: trial for trial in self._study.get_trials(deepcopy=False)
+        }
+
+    def unfinished(self) -> list[int]:
+        """Return the trials that an interrupted run left behind, to be run again."""
+        return [n for n, trial in self.trials.items() if trial.state not in FINISHED]
+
+    def may_propose(self) -> bool:
+        """Say whether the next trial's proposal can be drawn now."""
+        number = len(self.trials)
+        return number < self.num_trials and all(
+            self.trials[n].state in FINISHED for n in range(self._remembered, number - LAG + 1)
+        )
+
+    def propose(self, user_attrs: dict[str, Any] | None = None) -> int:
+        """Add the next trial to the study, running, and return its number."""
+        number = len(self.trials)
+        point, origin = self._next_point(number)
+        trial = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params=point,
+            distributions=self._distributions(point),
+            user_attrs={"origin": origin, **(user_attrs or {})},
+        )
+        self._study.add_trial(trial)
+        self._refresh(number)
+        return number
+
+    def point(self, number: int) -> Params:
+        """Return a trial's point in the space."""
+        return self.trials[number].params
+
+    def note(self, number: int, **attributes: Any) -> None:
+        """Attach facts to a running trial."""
+        trial = optuna.trial.Trial(self._study, self.trials[number]._trial_id)
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+
+    def should_prune(self, number: int, step: int, value: float) -> bool:
+        """Record an intermediate accuracy and ask the pruner."""
+        trial = optuna.trial.Trial(self._study, self.trials[number]._trial_id)
+        with warnings.catch_warnings():
+            # a trial that an interrupted run began reports its first steps again
+            warnings.filterwarnings("ignore", message="The reported value is ignored")
+            trial.report(value, step)
+        return trial.should_prune()
+
+    def complete(self, number: int, result: CandidateResult) -> None:
+        """Record a result."""
+        self.note(
+            number, proxy_accuracies=list(result.accuracies), seconds=round(result.seconds, 4)
+        )
+        self._study.tell(number, result.proxy_accuracy)
+        self._refresh(number)
+
+    def fail(self, number: int, reason: str) -> None:
+        """Record a candidate that could not be evaluated, with the reason."""
+        self.note(number, reason=reason)
+        self._study.tell(number, state=TrialState.FAIL)
+        self._refresh(number)
+
+    def prune(self, number: int) -> None:
+        """Record a candidate given up early; its last intermediate value stays in the study."""
+        self._study.tell(number, state=TrialState.PRUNED)
+        self._refresh(number)
+
+    def finished(self) -> Iterator[FrozenTrial]:
+        """Yield the finished trials in order."""
+        return (t for _, t in sorted(self.trials.items()) if t.state in FINISHED)
+
+    def _next_point(self, number: int) -> tuple[Params, str]:
+        if self._config.sampler == "grid":
+            return self._points[number], "grid"
+        if self._config.sampler == "random" or number < self._num_uniform():
+            return self._next_uniform(), "uniform"
+        self._remember(number - LAG + 1)
+        seen = {point_key(trial.params) for trial in self.trials.values()}
+        self._memory.sampler = optuna.samplers.TPESampler(
+            seed=named_seed(self._config.seed, "propose", number) % 2**32, n_startup_trials=0
+        )
+        for _ in range(MAX_ASKS):
+            asked = self._memory.ask()
+            point = self._suggest(asked)
+            self._memory.tell(asked, state=TrialState.FAIL)  # the answer follows as a copy
+            if point_key(point) in self._known and point_key(point) not in seen:
+                return point, self._config.sampler
+        return self._next_uniform(), "uniform-fallback"
+
+    def _next_uniform(self) -> Params:
+        seen = {point_key(trial.params) for trial in self.trials.values()}
+        return next(point for point in self._shuffled if point_key(point) not in seen)
+
+    def _num_uniform(self) -> int:
+        wanted = self._config.uniform_trials
+        return max(10, self._config.trials // 3) if wanted is None else wanted
+
+    def _remember(self, up_to: int) -> None:
+        """Copy finished trials into the sampler's memory, in the order of their numbers."""
+        while self._remembered < up_to:
+            trial = self.trials[self._remembered]
+            if trial.state is TrialState.COMPLETE:
+                self._memory.add_trial(self._encode(trial))
+            self._remembered += 1
+
+    def _encode(self, trial: FrozenTrial) -> FrozenTrial:
+        """Copy a trial for the sampler, numbers as ranks: it should know 16 is between 8 and 32."""
+        params: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for name, value in trial.params.items():
+            values = self.space.choices[name]
+            ordered = _is_ordered(values)
+            params[name] = values.index(value) if ordered else value
+            distributions[name] = (
+                IntDistribution(0, len(values) - 1) if ordered else CategoricalDistribution(values)
+            )
+        return optuna.trial.create_trial(
+            params=params, distributions=distributions, value=trial.value
+        )
+
+    def _suggest(self, trial: optuna.Trial) -> Params:
+        chosen: Params = {}
+        for name, values in self.space.choices.items():
+            if not self.space.exists(name, chosen):
+                continue
+            if _is_ordered(values):
+                chosen[name] = values[trial.suggest_int(name, 0, len(values) - 1)]
+            else:
+                value = trial.suggest_categorical(name, list(values))
+                assert value is not None
+                chosen[name] = value
+        return chosen
+
+    def _distributions(self, point: Params) -> dict[str, Any]:
+        choices = self.space.choices
+        return {name: CategoricalDistribution(choices[name]) for name in point}
+
+    def _refresh(self, number: int) -> None:
+        trials = self._study.get_trials(deepcopy=False)
+        self.trials[number] = trials[number]
+
+
+def _open(storage: str, name: str, pruner: optuna.pruners.BasePruner) -> optuna.Study:
+    """Open or create a study.
+
+    Raises:
+        ArtifactError: the storage cannot be opened or written.
+    """
+    try:
+        return optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction="maximize",
+            pruner=pruner,
+            load_if_exists=True,
+        )
+    except Exception as error:  # SQLAlchemy's many errors: all mean an unusable storage
+        line = str(error).strip().splitlines()[0]
+        raise ArtifactError(f"cannot open the study in {storage}: {line}") from error
+
+
+def _is_ordered(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _build_pruner(config: SearchConfig) -> optuna.pruners.BasePruner:
+    if config.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=10, n_min_trials=5)
+    if config.pruner == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    return optuna.pruners.NopPruner()

@@ -1,0 +1,77 @@
+"""The training loop, top to bottom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasproxy.config import Augmentation, Recipe
+from nasproxy.data.augment import sample_change
+from nasproxy.errors import EvaluationError
+
+
+class EpochLog(NamedTuple):
+    """The mean training loss of one epoch, counted from 1."""
+
+    epoch: int
+    loss: float
+
+
+def fit(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    recipe: Recipe,
+    *,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+) -> Iterator[EpochLog]:
+    """Train a network in place by SGD on cross-entropy, yielding after every epoch.
+
+    Args:
+        model: on the images' device.
+        images: (N, C, H, W), normalised.
+        targets: labels int64 (N,), or class probabilities float32 (N, K).
+        recipe: epochs, batch size, learning rate and schedule.
+        augmentation: drawn anew for every image and step, unless the recipe says none.
+        generator: CPU source of the order of images and of the augmentation.
+
+    Raises:
+        EvaluationError: the loss is no longer finite.
+    """
+    augmentation = augmentation if recipe.augmentation == "fitting" else Augmentation()
+    optimizer = torch.optim.SGD(
+        model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    num_steps = recipe.epochs * math.ceil(len(images) / recipe.batch_size)
+    step = 0
+    for epoch in range(1, recipe.epochs + 1):
+        model.train()
+        total = torch.zeros((), device=images.device)
+        order = torch.randperm(len(images), generator=generator).to(images.device)
+        for chosen in order.split(recipe.batch_size):
+            optimizer.param_groups[0]["lr"] = recipe.lr * decay(recipe, step / num_steps)
+            change = sample_change(augmentation, len(chosen), generator)
+            batch = images[chosen] if change is None else change.apply(images[chosen])
+            loss = F.cross_entropy(model(batch), targets[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(chosen)
+            step += 1
+        mean_loss = total.item() / len(images)
+        if not math.isfinite(mean_loss):
+            raise EvaluationError(f"diverged: training loss {mean_loss} in epoch {epoch}")
+        yield EpochLog(epoch, mean_loss)
+
+
+def decay(recipe: Recipe, done: float) -> float:
+    """Return the factor on the learning rate after the share `done`, in [0, 1), of the steps."""
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 0.1 if recipe.schedule == "drop" and done >= 0.5 else 1.0

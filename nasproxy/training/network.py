@@ -1,0 +1,87 @@
+"""A network from its architecture to its trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nasproxy._random import named_generator
+from nasproxy.config import Augmentation, Recipe
+from nasproxy.models.family import Architecture, build_model
+from nasproxy.models.norm import recalibrate_batch_norm
+from nasproxy.training.fit import EpochLog, fit
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a network is trained on.
+
+    Attributes:
+        images: (N, C, H, W) float32, normalised.
+        targets: labels int64 (N,), or class probabilities float32 (N, K).
+        num_classes: K.
+        augmentation: that fits these images.
+    """
+
+    images: Tensor
+    targets: Tensor
+    num_classes: int
+    augmentation: Augmentation
+
+
+def train_network(
+    architecture: Architecture,
+    data: TrainingSet,
+    recipe: Recipe,
+    seed: int,
+    *,
+    calibration: Tensor | None = None,
+    after_epoch: Callable[[nn.Module, EpochLog], None] | None = None,
+) -> nn.Module:
+    """Build and train a network; same arguments, same weights on CPU.
+
+    Args:
+        architecture: family and settings.
+        data: images and targets, on the device to train on.
+        recipe: how.
+        seed: of the weights, the order of images and the augmentation.
+        calibration: (M, C, H, W) real images on which BatchNorm's statistics are re-estimated.
+        after_epoch: called with the network and the log; what it raises ends the training.
+
+    Raises:
+        ConfigError: the architecture does not fit the images.
+        EvaluationError: the training diverged.
+    """
+    channels, height, width = data.images.shape[1:]
+    model = build_model(
+        architecture,
+        (channels, height, width),
+        data.num_classes,
+        named_generator(seed, "weights"),
+    ).to(data.images.device)
+    layout = _fastest_layout(model)
+    model = model.to(memory_format=layout)
+    epochs = fit(
+        model,
+        data.images.contiguous(memory_format=layout),
+        data.targets,
+        recipe,
+        augmentation=data.augmentation,
+        generator=named_generator(seed, "batches"),
+    )
+    for log in epochs:
+        if after_epoch is not None:
+            after_epoch(model, log)
+    if calibration is not None:
+        recalibrate_batch_norm(model, calibration)
+    return model
+
+
+def _fastest_layout(model: nn.Module) -> torch.memory_format:
+    # GroupNorm with several groups is up to 4x slower in channels_last, all else is up to
+    # 2x faster (2 CPU cores, torch 2.15, 2026-11-22)
+    grouped = any(isinstance(m, nn.GroupNorm) and m.num_groups > 1 for m in model.modules())
+    return torch.contiguous_format if grouped else torch.channels_last

@@ -1,0 +1,1 @@
+"""Full-data training: the only stage that sees the test split."""

@@ -1,0 +1,107 @@
+"""The quality of a proxy: networks trained on it from scratch, tested on the real test split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nasproxy._environment import versions
+from nasproxy._random import named_seed
+from nasproxy._timing import Stopwatch
+from nasproxy.config import Recipe
+from nasproxy.data.dataset import Dataset, LabelledImages
+from nasproxy.data.holdout import load_test_split
+from nasproxy.errors import EvaluationError
+from nasproxy.executors.base import Report, ReportTo, Task
+from nasproxy.executors.choose import choose_executor
+from nasproxy.models.family import Architecture, check_architecture
+from nasproxy.progress import Progress, Watch, unwatched
+from nasproxy.proxy.dataset import ProxyDataset
+from nasproxy.training.evaluate import score
+from nasproxy.training.network import TrainingSet, train_network
+
+
+@dataclass(frozen=True)
+class QualityTraining:
+    """Trains on the proxy and scores on test; a payload is the index of a seed."""
+
+    architecture: Architecture
+    data: TrainingSet
+    test: LabelledImages
+    recipe: Recipe
+    seed: int
+
+    def __call__(self, payload: int, report: ReportTo) -> dict[str, Any]:
+        """Return accuracy, balanced accuracy, AUC (two classes) and seconds."""
+        clock = Stopwatch(self.data.images.device)
+        seed = named_seed(self.seed, "quality", payload)
+        model = train_network(self.architecture, self.data, self.recipe, seed)
+        seconds = clock.seconds()
+        return {**score(model, self.test)._asdict(), "seconds": seconds}
+
+
+def evaluate_proxy(
+    dataset: Dataset,
+    proxy: ProxyDataset,
+    architecture: Architecture,
+    recipe: Recipe,
+    *,
+    seeds: int = 5,
+    seed: int = 0,
+    workers: int | None = None,
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
+    """Measure what networks reach when the proxy is all they are trained on.
+
+    The last network of each training is tested, never the best one on test.
+
+    Returns:
+        Mean and sample standard deviation over the seeds of every score, the scores themselves,
+        the majority-class rate of the test split, and what it was measured with.
+
+    Raises:
+        EvaluationError: a training failed.
+    """
+    proxy.check_fits(dataset)
+    check_architecture(architecture, dataset.image_shape)
+    test = load_test_split(dataset)
+    work = QualityTraining(architecture, proxy.training_set(), test, recipe, seed)
+    executor = choose_executor(work, dataset.train.labels.device, workers)
+    waiting = iter(range(seeds))
+    results: dict[int, dict[str, Any]] = {}
+
+    def next_task() -> Task | None:
+        index = next(waiting, None)
+        return None if index is None else Task(index, index)
+
+    for event in executor.run(next_task):
+        if isinstance(event, Report):
+            continue
+        if event.error is not None:
+            raise EvaluationError(f"training {event.key} failed: {event.error}")
+        results[event.key] = event.value
+        watch(Progress("evaluate", len(results), seeds, f"{event.value['accuracy']:.2%}"))
+    runs = [results[index] for index in range(seeds)]
+    majority = float(np.bincount(test.labels.cpu().numpy()).max() / len(test))
+    return {
+        "architecture": architecture,
+        "recipe": recipe.to_dict(),
+        "num_seeds": seeds,
+        "seed": seed,
+        "proxy_sha256": proxy.manifest.tensors_sha256,
+        **_moments(runs, "accuracy"),
+        **_moments(runs, "balanced_accuracy"),
+        **(_moments(runs, "auc") if runs[0]["auc"] is not None else {}),
+        **_moments(runs, "seconds"),
+        "majority_class_rate": majority,
+        "runs": runs,
+        "versions": versions(),
+    }
+
+
+def _moments(runs: list[dict[str, Any]], name: str) -> dict[str, float]:
+    values = np.array([run[name] for run in runs])
+    spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return {f"{name}_mean": float(values.mean()), f"{name}_std": spread}

@@ -1,0 +1,46 @@
+"""Which candidates are worth, or needed, on the full data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from nasproxy._random import named_generator
+from nasproxy.errors import ConfigError
+
+Candidate = dict[str, Any]
+
+
+def select_top(candidates: list[Candidate], count: int) -> list[Candidate]:
+    """Return the best candidates on the proxy; of equals, the smaller network first."""
+    scored = [c for c in candidates if c["status"] == "complete"]
+    scored.sort(key=lambda c: (-c["proxy_accuracy"], c["num_params"], c["trial"]))
+    return scored[:count]
+
+
+def select_uniform(
+    candidates: list[Candidate], count: int, seed: int, *, covers_space: bool
+) -> list[Candidate]:
+    """Return a uniform sample of the space among the candidates.
+
+    Candidates that a learning sampler proposed lean towards good ones, and a correlation over
+    them says nothing of the space: only those drawn uniformly count, unless every architecture
+    of the space was a candidate.
+
+    Raises:
+        ConfigError: fewer were drawn uniformly than are wanted.
+    """
+    drawn = [
+        c
+        for c in candidates
+        if c["status"] == "complete" and (covers_space or c["origin"] == "uniform")
+    ]
+    if len(drawn) < count:
+        raise ConfigError(
+            f"{count} uniformly drawn candidates are wanted, {len(drawn)} are there: use "
+            f"--uniform {len(drawn)}, or search again with more trials or --sampler random"
+        )
+    generator = named_generator(seed, "verify", "uniform")
+    chosen = torch.randperm(len(drawn), generator=generator)[:count].tolist()
+    return [drawn[index] for index in sorted(chosen)]

@@ -1,0 +1,152 @@
+"""Verification of a search on the full data; the same call goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasproxy._environment import versions
+from nasproxy._files import write_json
+from nasproxy._timing import Stopwatch
+from nasproxy.config import VerifyConfig
+from nasproxy.data.dataset import Dataset
+from nasproxy.data.holdout import load_test_split
+from nasproxy.errors import ArtifactError
+from nasproxy.executors.base import Report, Task
+from nasproxy.executors.choose import choose_executor
+from nasproxy.progress import Progress, Watch, unwatched
+from nasproxy.run_folder import (
+    CANDIDATES_FILE,
+    VERIFICATION_FILE,
+    amend_run,
+    locked,
+    read_records,
+    read_run,
+    read_timings,
+    write_timing,
+)
+from nasproxy.training.network import TrainingSet
+from nasproxy.verify.select import Candidate, select_top, select_uniform
+from nasproxy.verify.training import FullTraining, TrainingRecords
+
+CANDIDATE_KEYS = (
+    "trial", "architecture", "proxy_accuracy", "num_params", "status", "origin",
+)  # fmt: skip
+
+
+def verify(
+    dataset: Dataset,
+    folder: Path,
+    config: VerifyConfig,
+    *,
+    trainings: Path | None = None,
+    workers: int | None = None,
+    engine: str | None = None,
+    watch: Watch = unwatched,
+) -> list[dict[str, Any]]:
+    """Train the top candidates and a uniform sample on the full data, with several seeds.
+
+    Args:
+        dataset: that was searched on, on the device to train on.
+        folder: of the search.
+        config: how many, how often, how.
+        trainings: folder of finished trainings, shared by runs; None: `trainings` in the folder.
+        workers: processes; None: one a core on a CPU, this one on a GPU.
+        engine: `serial` or `processes`; None: what fits.
+        watch: told after every training.
+
+    Returns:
+        The verified candidates, as in `verification.json`.
+
+    Raises:
+        ArtifactError: the folder is no search of this data set.
+        ConfigError: fewer uniformly drawn candidates are there than asked for.
+    """
+    run = read_run(folder)
+    if run["config"].get("data_sha256") != dataset.fingerprint:
+        raise ArtifactError(f"{folder} was searched on other data than {dataset.config.dataset}")
+    candidates = read_records(folder, CANDIDATES_FILE, CANDIDATE_KEYS)
+    covered = len(candidates) >= run["space"]["feasible"]
+    top = select_top(candidates, config.top)
+    uniform = select_uniform(candidates, config.uniform, config.seed, covers_space=covered)
+    chosen = {c["trial"]: c for c in [*top, *uniform]}
+    records = TrainingRecords(
+        trainings or folder / "trainings",
+        data={"sha256": dataset.fingerprint, **dataset.config.replace(data_dir=None).to_dict()},
+        recipe=config.recipe,
+        seed=config.seed,
+    )
+    tasks = [(c, index) for index in range(config.seeds) for c in chosen.values()]
+    todo = [task for task in tasks if records.read(task[0]["architecture"], task[1]) is None]
+    with locked(folder):
+        clock = Stopwatch()
+        already = read_timings(folder).get("verify_seconds", 0.0)
+        work = FullTraining(
+            data=TrainingSet(
+                dataset.train.images,
+                dataset.train.labels,
+                dataset.num_classes,
+                dataset.augmentation,
+            ),
+            validation=dataset.validation,
+            test=load_test_split(dataset),
+            recipe=config.recipe,
+            seed=config.seed,
+        )
+        executor = choose_executor(work, dataset.train.labels.device, workers, engine)
+        waiting = iter(enumerate(todo))
+
+        def next_task() -> Task | None:
+            key, (candidate, index) = next(waiting, (0, (None, 0)))
+            return None if candidate is None else Task(key, (candidate["architecture"], index))
+
+        amend_run(
+            folder,
+            config={"verify": config.to_dict()},
+            verify_workers=executor.num_workers,
+            verify_versions=versions(),
+        )
+        done = len(tasks) - len(todo)
+        for event in executor.run(next_task):
+            if isinstance(event, Report):
+                continue
+            candidate, index = todo[event.key]
+            record = event.value if event.error is None else {"error": event.error}
+            records.write(candidate["architecture"], index, record)
+            done += 1
+            write_timing(folder, "verify_seconds", already + clock.seconds())
+            watch(Progress("verify", done, len(tasks), _message(record)))
+        verified = [_summarize(c, top, uniform, records, config.seeds) for c in chosen.values()]
+        write_json(folder / VERIFICATION_FILE, verified)
+    return verified
+
+
+def _summarize(
+    candidate: Candidate,
+    top: list[Candidate],
+    uniform: list[Candidate],
+    records: TrainingRecords,
+    seeds: int,
+) -> dict[str, Any]:
+    found = [records.read(candidate["architecture"], index) for index in range(seeds)]
+    good = [record for record in found if record and "error" not in record]
+    errors = [record["error"] for record in found if record and "error" in record]
+    return {
+        "trial": candidate["trial"],
+        "architecture": candidate["architecture"],
+        "selected_by": [
+            name for name, group in (("top", top), ("uniform", uniform)) if candidate in group
+        ],
+        "proxy_accuracy": candidate["proxy_accuracy"],
+        "num_params": candidate["num_params"],
+        "full_accuracy": [record["full_accuracy"] for record in good],
+        "test_accuracy": [record["test_accuracy"] for record in good],
+        "seconds": sum(record["seconds"] for record in good),
+        "errors": errors,
+    }
+
+
+def _message(record: dict[str, Any]) -> str:
+    if "error" in record:
+        return f"failed: {record['error']}"
+    return f"last {record['full_accuracy']:.2%} on validation"
