@@ -71,6 +71,16 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def refuse_existing(path: Path) -> None:
+    """Refuse to write over a file.
+
+    Raises:
+        ArtifactError: it exists.
+    """
+    if path.exists():
+        raise ArtifactError(f"{path} exists already: choose another --out")
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """Read `run.json`.
 

@@ -106,12 +106,17 @@ class Dataset:
         return replace(self, train=self.train.to(device), validation=self.validation.to(device))
 
 
-def load_dataset(config: DataConfig) -> Dataset:
+def load_dataset(config: DataConfig | str) -> Dataset:
     """Read, resize, normalise and split a training set; its test split is not touched.
+
+    Args:
+        config: settings, or just the name of a data set.
 
     Raises:
         DataError: the data set is unknown, missing or damaged.
     """
+    if isinstance(config, str):
+        config = DataConfig(dataset=config)
     source = get_source(config.dataset)
     raw = source.read(data_dir(config), "train")
     pixels = to_pixels(raw, config.image_size)

@@ -75,12 +75,12 @@ def fetch(name: str, data_dir: Path) -> Path:
         DataError: the download failed; the message says which files to put where.
     """
     source = get_source(name)
-    if source.torchvision_class is None or _find(data_dir, name, _file_names("train")[0]):
+    if is_here(name, data_dir):
         return data_dir / name if source.torchvision_class else data_dir
     from torchvision import datasets
 
     try:
-        getattr(datasets, source.torchvision_class)(str(data_dir), train=True, download=True)
+        getattr(datasets, str(source.torchvision_class))(str(data_dir), train=True, download=True)
     except (OSError, RuntimeError) as error:
         names = ", ".join(n + ".gz" for part in _PREFIX for n in _file_names(part))
         raise DataError(
@@ -88,7 +88,14 @@ def fetch(name: str, data_dir: Path) -> Path:
             f"({str(error).splitlines()[0]}); put {names} in {data_dir / name}, "
             "or point NASPROXY_DATA or --data-dir at the folder above it"
         ) from error
-    return data_dir / source.torchvision_class / "raw"
+    return data_dir / str(source.torchvision_class) / "raw"
+
+
+def is_here(name: str, data_dir: Path) -> bool:
+    """Say whether a data set can be read without a download."""
+    if get_source(name).torchvision_class is None:
+        return True
+    return all(_find(data_dir, name, file) for part in _PREFIX for file in _file_names(part))
 
 
 def _file_names(part: str) -> tuple[str, str]:

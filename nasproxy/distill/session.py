@@ -51,7 +51,7 @@ class _Session:
 def distill(
     dataset: Dataset,
     config: DataDAMConfig,
-    folder: Path,
+    folder: Path | str,
     *,
     watch: Watch = unwatched,
 ) -> ProxyDataset:
@@ -72,6 +72,7 @@ def distill(
         ConfigError: the configuration does not fit the data.
         EvaluationError: the images are no longer finite.
     """
+    folder = Path(folder)
     settings = config.to_dict()
     if (folder / MANIFEST_FILE).exists():
         return _finished(folder, dataset, settings)

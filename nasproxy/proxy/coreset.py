@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from nasproxy._random import named_generator
 from nasproxy._timing import Stopwatch
 from nasproxy.data.dataset import Dataset, LabelledImages
-from nasproxy.errors import ConfigError
+from nasproxy.errors import ConfigError, unknown_name
 from nasproxy.proxy.dataset import Kind, ProxyDataset, describe
 
 
@@ -65,7 +67,7 @@ def _greedy_k_center(points: Tensor, k: int) -> Tensor:
 SELECTIONS = {"random": choose_random, "kcenter": choose_k_center}
 
 
-def make_baseline(dataset: Dataset, kind: Kind, ipc: int | None, seed: int) -> ProxyDataset:
+def make_baseline(dataset: Dataset, kind: str, ipc: int | None, seed: int) -> ProxyDataset:
     """Make a proxy of real images, the rival that a synthetic proxy has to beat.
 
     Raises:
@@ -80,8 +82,9 @@ def make_baseline(dataset: Dataset, kind: Kind, ipc: int | None, seed: int) -> P
         check_ipc(dataset, ipc)
         data = SELECTIONS[kind](dataset.train, ipc, seed)
     else:
-        raise ConfigError(f"kind must be full, {' or '.join(SELECTIONS)}, got {kind!r} (--kind)")
+        raise ConfigError(unknown_name("kind of baseline proxy", kind, (*SELECTIONS, "full")))
+    known: Kind = cast(Kind, kind)
     manifest = describe(
-        dataset, kind=kind, method=kind, ipc=ipc, seed=seed, config={}, seconds=watch.seconds()
+        dataset, kind=known, method=kind, ipc=ipc, seed=seed, config={}, seconds=watch.seconds()
     )
     return ProxyDataset(data.images, data.labels, manifest)

@@ -46,6 +46,17 @@ def draw_grid(images: Tensor, labels: Tensor, normalization: Normalization) -> I
     return grid
 
 
+def beside(path: Path, picture: Image.Image) -> Image.Image:
+    """Put the picture of the initial images, if that file exists, left of the final one."""
+    if not path.exists():
+        return picture
+    with Image.open(path) as start:
+        both = Image.new("RGB", (start.width + 4 * _GAP + picture.width, picture.height), "white")
+        both.paste(start, (0, 0))
+    both.paste(picture, (both.width - picture.width, 0))
+    return both
+
+
 def save_grid(picture: Image.Image, path: Path) -> None:
     """Write a picture as PNG, atomically."""
     buffer = io.BytesIO()

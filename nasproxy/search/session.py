@@ -37,7 +37,7 @@ def search(
     dataset: Dataset,
     proxy: ProxyDataset,
     config: SearchConfig,
-    folder: Path,
+    folder: Path | str,
     *,
     workers: int | None = None,
     engine: str | None = None,
@@ -65,6 +65,7 @@ def search(
         ArtifactError: the folder holds another run, or cannot be written.
         SearchSpaceError: the space is unknown or does not fit the data.
     """
+    folder = Path(folder)
     proxy.check_fits(dataset)
     proxy = seal(proxy)
     space = load_space(config.space)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -30,6 +30,7 @@ def fit(
     *,
     augmentation: Augmentation,
     generator: torch.Generator,
+    forward: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[EpochLog]:
     """Train a network in place by SGD on cross-entropy, yielding after every epoch.
 
@@ -40,6 +41,7 @@ def fit(
         recipe: epochs, batch size, learning rate and schedule.
         augmentation: drawn anew for every image and step, unless the recipe says none.
         generator: CPU source of the order of images and of the augmentation.
+        forward: a compiled form of the model, used for whole batches; None: the model itself.
 
     Raises:
         EvaluationError: the loss is no longer finite.
@@ -58,7 +60,10 @@ def fit(
             optimizer.param_groups[0]["lr"] = recipe.lr * decay(recipe, step / num_steps)
             change = sample_change(augmentation, len(chosen), generator)
             batch = images[chosen] if change is None else change.apply(images[chosen])
-            loss = F.cross_entropy(model(batch), targets[chosen])
+            # another size would be compiled anew: the rest of an epoch runs as it is
+            whole = len(chosen) == recipe.batch_size
+            run = model if forward is None or not whole else forward
+            loss = F.cross_entropy(run(batch), targets[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -12,13 +12,14 @@ from nasproxy.config import VerifyConfig
 from nasproxy.data.dataset import Dataset
 from nasproxy.data.holdout import load_test_split
 from nasproxy.errors import ArtifactError
-from nasproxy.executors.base import Report, Task
+from nasproxy.executors.base import Outcome, Report, Task
 from nasproxy.executors.choose import choose_executor
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.run_folder import (
     CANDIDATES_FILE,
     VERIFICATION_FILE,
     amend_run,
+    command_line,
     locked,
     read_records,
     read_run,
@@ -36,7 +37,7 @@ CANDIDATE_KEYS = (
 
 def verify(
     dataset: Dataset,
-    folder: Path,
+    folder: Path | str,
     config: VerifyConfig,
     *,
     trainings: Path | None = None,
@@ -62,6 +63,7 @@ def verify(
         ArtifactError: the folder is no search of this data set.
         ConfigError: fewer uniformly drawn candidates are there than asked for.
     """
+    folder = Path(folder)
     run = read_run(folder)
     if run["config"].get("data_sha256") != dataset.fingerprint:
         raise ArtifactError(f"{folder} was searched on other data than {dataset.config.dataset}")
@@ -103,50 +105,58 @@ def verify(
         amend_run(
             folder,
             config={"verify": config.to_dict()},
+            verify_command=command_line(),
             verify_workers=executor.num_workers,
             verify_versions=versions(),
         )
         done = len(tasks) - len(todo)
+        errors: dict[int, list[str]] = {}
         for event in executor.run(next_task):
             if isinstance(event, Report):
                 continue
             candidate, index = todo[event.key]
-            record = event.value if event.error is None else {"error": event.error}
-            records.write(candidate["architecture"], index, record)
+            if event.error is None:
+                records.write(candidate["architecture"], index, event.value)
+            else:  # kept out of the records: the next call tries again
+                errors.setdefault(candidate["trial"], []).append(event.error)
             done += 1
             write_timing(folder, "verify_seconds", already + clock.seconds())
-            watch(Progress("verify", done, len(tasks), _message(record)))
-        verified = [_summarize(c, top, uniform, records, config.seeds) for c in chosen.values()]
+            watch(Progress("verify", done, len(tasks), _message(event)))
+        verified = [
+            {**_summarize(c, top, uniform), **_measured(c, records, config.seeds)}
+            | {"errors": errors.get(trial, [])}
+            for trial, c in chosen.items()
+        ]
         write_json(folder / VERIFICATION_FILE, verified)
     return verified
 
 
 def _summarize(
-    candidate: Candidate,
-    top: list[Candidate],
-    uniform: list[Candidate],
-    records: TrainingRecords,
-    seeds: int,
+    candidate: Candidate, top: list[Candidate], uniform: list[Candidate]
 ) -> dict[str, Any]:
-    found = [records.read(candidate["architecture"], index) for index in range(seeds)]
-    good = [record for record in found if record and "error" not in record]
-    errors = [record["error"] for record in found if record and "error" in record]
+    """Say which candidate it is and why it was chosen."""
+    groups = (("top", top), ("uniform", uniform))
     return {
         "trial": candidate["trial"],
         "architecture": candidate["architecture"],
-        "selected_by": [
-            name for name, group in (("top", top), ("uniform", uniform)) if candidate in group
-        ],
+        "selected_by": [name for name, group in groups if candidate in group],
         "proxy_accuracy": candidate["proxy_accuracy"],
         "num_params": candidate["num_params"],
-        "full_accuracy": [record["full_accuracy"] for record in good],
-        "test_accuracy": [record["test_accuracy"] for record in good],
-        "seconds": sum(record["seconds"] for record in good),
-        "errors": errors,
     }
 
 
-def _message(record: dict[str, Any]) -> str:
-    if "error" in record:
-        return f"failed: {record['error']}"
-    return f"last {record['full_accuracy']:.2%} on validation"
+def _measured(candidate: Candidate, records: TrainingRecords, seeds: int) -> dict[str, Any]:
+    """Gather what the finished trainings of a candidate gave, in the order of the seeds."""
+    found = [records.read(candidate["architecture"], index) for index in range(seeds)]
+    done = [record for record in found if record is not None]
+    return {
+        "full_accuracy": [record["full_accuracy"] for record in done],
+        "test_accuracy": [record["test_accuracy"] for record in done],
+        "seconds": sum(record["seconds"] for record in done),
+    }
+
+
+def _message(outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return f"failed: {outcome.error}"
+    return f"last {outcome.value['full_accuracy']:.2%} on validation"

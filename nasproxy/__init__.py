@@ -1,0 +1,39 @@
+"""Neural architecture search on distilled data sets, judged honestly.
+
+The names below are loaded when they are first used: `import nasproxy` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "DataConfig": "config",
+    "DataDAMConfig": "config",
+    "NasproxyError": "errors",
+    "Recipe": "config",
+    "RunConfig": "config",
+    "SearchConfig": "config",
+    "VerifyConfig": "config",
+    "distill": "distill.session",
+    "evaluate_proxy": "verify.quality",
+    "load_dataset": "data.dataset",
+    "load_proxy": "proxy.store",
+    "load_space": "search.space",
+    "make_baseline": "proxy.coreset",
+    "report": "report.session",
+    "run": "pipeline",
+    "save_proxy": "proxy.store",
+    "search": "search.session",
+    "verify": "verify.session",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - a sorted list of strings
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nasproxy' has no attribute {name!r}")
+    return getattr(import_module(f"nasproxy.{_HOMES[name]}"), name)

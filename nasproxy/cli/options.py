@@ -1,0 +1,46 @@
+"""Options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_COMMON = "Common options"
+
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", help="digits, mnist or fashion-mnist.", show_default=False)
+]
+OptionalDataset = Annotated[
+    str | None, typer.Option("--dataset", help="digits, mnist or fashion-mnist.")
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option(
+        "--data-dir", help="Folder of data sets [default: NASPROXY_DATA, else the cache]."
+    ),
+]
+ImageSize = Annotated[
+    int | None, typer.Option("--image-size", help="Resize images to this many pixels a side.")
+]
+Ipc = Annotated[int | None, typer.Option("--ipc", help="Images per class [default: 10].")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
+ProxyFolder = Annotated[Path, typer.Argument(help="Folder of the proxy.", show_default=False)]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder for the result [default: under runs/].")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Processes [default: one a core; one on a GPU].")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_COMMON)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=_COMMON)]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Root of all chance [default: 0].", rich_help_panel=_COMMON),
+]
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda or mps.", rich_help_panel=_COMMON)
+]

@@ -1,0 +1,75 @@
+"""`nasproxy report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasproxy.cli import options
+from nasproxy.cli.terminal import Terminal, guarded
+
+
+@guarded
+def report_command(
+    folder: options.RunFolder,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write report.json, report.md and report.html."""
+    from nasproxy.report.session import report
+
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    summary = report(folder)
+    show(terminal, summary, folder)
+    terminal.finish(summary)
+
+
+def show(terminal: Terminal, summary: dict[str, Any], folder: Path) -> None:
+    """Show the key figures of a report, the verdict last."""
+    from rich.table import Table
+
+    table = Table(show_header=False, title="Report", title_justify="left")
+    for name, value in key_figures(summary):
+        table.add_row(name, value)
+    terminal.say(table)
+    terminal.say(summary["verdict"])
+    picture = folder / "proxy" / "final.png"
+    if picture.exists():
+        terminal.say(f"The proxy:  {picture}")
+    terminal.say(f"Reports:    {folder / 'report.html'}, report.md, report.json")
+
+
+def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Choose and word what a person wants to know first."""
+
+    def with_interval(name: str) -> str:
+        value, interval = summary[name], summary.get(f"{name}_ci")
+        if value is None:
+            return "unknown"
+        return f"{value:.2f}" + (f"  [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+
+    def seconds(name: str) -> str:
+        return "unknown" if summary[name] is None else f"{summary[name]:.1f} s"
+
+    def times(name: str) -> str:
+        return "unknown" if summary[name] is None else f"{summary[name]:.1f}x"
+
+    best = summary["best"] or {}
+    rows = [
+        ("candidates, verified", f"{summary['num_candidates']}, {summary['num_verified']}"),
+        ("Spearman, 95% interval", with_interval("spearman_rho")),
+        ("  parameter count alone", with_interval("spearman_rho_params")),
+        ("  noise ceiling", with_interval("noise_ceiling")),
+        ("distilling", seconds("distill_seconds")),
+        ("search on the proxy", seconds("search_seconds")),
+        ("verification", seconds("verify_seconds")),
+        (f"search on full data ({summary['full_search_is']})", seconds("full_search_seconds")),
+        ("speed-up, search alone", times("speedup_search_only")),
+        ("  with distilling", times("speedup_with_distillation")),
+        ("  with verified top, too", times("speedup_end_to_end")),
+    ]
+    if best.get("test_accuracy") is not None:
+        rows.append(("best network, test accuracy", f"{best['test_accuracy']:.2%}"))
+    return rows

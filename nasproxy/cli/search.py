@@ -1,0 +1,115 @@
+"""`nasproxy search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nasproxy.cli import options
+from nasproxy.cli.settings import data_settings, datadam_settings, given
+from nasproxy.cli.terminal import Terminal, guarded
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@guarded
+def search_command(
+    dataset: options.DatasetOption,
+    space: Annotated[str, typer.Option(help="Name of a space, or a .toml file.")] = "convnet",
+    proxy: Annotated[
+        str, typer.Option(help="synthetic, random, kcenter, full, or the folder of a proxy.")
+    ] = "synthetic",
+    ipc: options.Ipc = None,
+    trials: Annotated[int | None, typer.Option(help="Candidates [default: 60].")] = None,
+    sampler: Annotated[str | None, typer.Option(help="tpe, random or grid [default: tpe].")] = None,
+    pruner: Annotated[
+        str | None, typer.Option(help="none, median or halving [default: none].")
+    ] = None,
+    uniform: Annotated[
+        int | None, typer.Option(help="Trials drawn uniformly first [default: a third].")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 1].")] = None,
+    epochs: Annotated[int | None, typer.Option(help="On the proxy [default: 60].")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate [default: 0.05].")] = None,
+    workers: options.Workers = None,
+    engine: Annotated[str | None, typer.Option(help="serial or processes.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL [default: study.db in --out].")
+    ] = None,
+    study_name: Annotated[str | None, typer.Option(help="[default: name of --out].")] = None,
+    data_dir: options.DataDir = None,
+    image_size: options.ImageSize = None,
+    out: options.Out = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Search a space of networks, each trained on the proxy; an Optuna study."""
+    from nasproxy._environment import choose_device
+    from nasproxy.config import SEARCH_RECIPE, SearchConfig
+
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    chosen = choose_device(device)
+    recipe = {**SEARCH_RECIPE.to_dict(), **given(epochs=epochs, lr=lr)}
+    settings = given(
+        space=space, trials=trials, sampler=sampler, pruner=pruner, uniform_trials=uniform,
+        seeds=seeds, seed=seed,
+    )  # fmt: skip
+    config = SearchConfig.parse({**settings, "recipe": recipe}, "search")
+    from nasproxy.data.dataset import load_dataset
+    from nasproxy.pipeline import open_proxy
+    from nasproxy.search.session import search
+    from nasproxy.search.space import load_space
+
+    load_space(space)  # a mistake in it should not cost a distillation
+    folder = out or Path("runs") / f"{dataset}-{Path(space).stem}-{Path(proxy).name}"
+    data = load_dataset(data_settings(dataset, data_dir, image_size, seed)).to(chosen)
+    with terminal.watching() as watch:
+        opened = open_proxy(
+            proxy, data, folder, datadam_settings(None, chosen, ipc=ipc, seed=seed),
+            ipc=ipc, watch=watch,
+        )  # fmt: skip
+        candidates = search(
+            data, opened, config, folder,
+            workers=workers, engine=engine, storage=storage, study_name=study_name, watch=watch,
+        )  # fmt: skip
+    terminal.say(candidate_table(candidates))
+    url = storage or f"sqlite:///{folder / 'study.db'}"
+    terminal.say(f"Inspect: optuna-dashboard {url}\nNext:    nasproxy verify {folder}")
+    terminal.finish({"out": str(folder), "candidates": candidates})
+
+
+def candidate_table(candidates: list[dict[str, Any]], rows: int = 10) -> Table:
+    """Lay out the best candidates."""
+    from rich.table import Table
+    from rich.text import Text
+
+    scored = [c for c in candidates if c["status"] == "complete"]
+    scored.sort(key=lambda c: (-c["proxy_accuracy"], c["num_params"]))
+    failed = sum(c["status"] == "failed" for c in candidates)
+    title = f"Best of {len(candidates)} candidates" + (f" ({failed} failed)" if failed else "")
+    table = Table(title=title, title_justify="left")
+    for name in ("trial", "architecture", "proxy", "params", "seconds"):
+        table.add_column(name, justify="left" if name == "architecture" else "right")
+    for candidate in scored[:rows]:
+        table.add_row(
+            str(candidate["trial"]),
+            Text(architecture_text(candidate["architecture"])),
+            f"{candidate['proxy_accuracy']:.1%}",
+            f"{candidate['num_params']:,}",
+            f"{candidate['seconds']:.1f}",
+        )
+    return table
+
+
+def architecture_text(architecture: dict[str, Any]) -> str:
+    """Write an architecture in a few words."""
+    family, *rest = architecture.items()
+    return f"{family[1]} " + " ".join(
+        f"{name} {'-'.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in rest
+    )

@@ -1,0 +1,75 @@
+"""`nasproxy verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nasproxy.cli import options
+from nasproxy.cli.search import architecture_text
+from nasproxy.cli.settings import given
+from nasproxy.cli.terminal import Terminal, guarded
+from nasproxy.progress import Watch
+
+
+@guarded
+def verify_command(
+    folder: options.RunFolder,
+    top: Annotated[int | None, typer.Option(help="Best candidates [default: 5].")] = None,
+    uniform: Annotated[
+        int | None, typer.Option(help="Uniformly drawn candidates [default: 20].")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 2].")] = None,
+    epochs: Annotated[int | None, typer.Option(help="On the full data [default: 3].")] = None,
+    trainings: Annotated[
+        Path | None, typer.Option(help="Finished trainings, shared by runs [default: in the run].")
+    ] = None,
+    workers: options.Workers = None,
+    data_dir: options.DataDir = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train the top candidates and a uniform sample on the full data."""
+    terminal = Terminal(as_json=as_json, quiet=quiet)
+    settings = given(top=top, uniform=uniform, seeds=seeds, seed=seed)
+    with terminal.watching() as watch:
+        verified = verify_run(
+            folder, settings, given(epochs=epochs), watch,
+            trainings=trainings, workers=workers, data_dir=data_dir, device=device,
+        )  # fmt: skip
+    for entry in sorted(verified, key=lambda e: -_mean(e["full_accuracy"])):
+        terminal.say(
+            f"trial {entry['trial']:>4}  full {_mean(entry['full_accuracy']):.2%}  "
+            f"test {_mean(entry['test_accuracy']):.2%}  "
+            f"{'+'.join(entry['selected_by']):<11}  {architecture_text(entry['architecture'])}"
+        )
+    terminal.say(f"Next: nasproxy report {folder}")
+    terminal.finish({"out": str(folder), "verification": verified})
+
+
+def verify_run(
+    folder: Path, settings: dict[str, Any], recipe: dict[str, Any], watch: Watch, *,
+    trainings: Path | None, workers: int | None, data_dir: str | None, device: str,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Verify a run on the data that its record names."""
+    from nasproxy._environment import choose_device
+    from nasproxy.config import FULL_RECIPE, DataConfig, VerifyConfig
+    from nasproxy.data.dataset import load_dataset
+    from nasproxy.run_folder import read_run
+    from nasproxy.verify.session import verify
+
+    run = read_run(folder)
+    config = VerifyConfig.parse(
+        {"seed": run["seed"], **settings, "recipe": {**FULL_RECIPE.to_dict(), **recipe}}, "verify"
+    )
+    data = DataConfig.parse({**run["config"]["data"], "data_dir": data_dir}, "data")
+    dataset = load_dataset(data).to(choose_device(device))
+    return verify(dataset, folder, config, trainings=trainings, workers=workers, watch=watch)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

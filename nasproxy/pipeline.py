@@ -1,0 +1,103 @@
+"""The stages in a row: distill, search, verify, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasproxy.config import DataDAMConfig, RunConfig
+from nasproxy.data.dataset import Dataset, load_dataset
+from nasproxy.distill.session import distill
+from nasproxy.errors import ConfigError, unknown_name
+from nasproxy.progress import Watch, unwatched
+from nasproxy.proxy.coreset import SELECTIONS, make_baseline
+from nasproxy.proxy.dataset import ProxyDataset
+from nasproxy.proxy.store import MANIFEST_FILE, find_newest_synthetic, load_proxy
+from nasproxy.report.session import report
+from nasproxy.run_folder import PROXY_FOLDER
+from nasproxy.search.session import search
+from nasproxy.verify.session import verify
+
+PROXY_CHOICES = ("synthetic", *SELECTIONS, "full")
+
+
+def open_proxy(
+    choice: str,
+    dataset: Dataset,
+    folder: Path,
+    config: DataDAMConfig,
+    *,
+    ipc: int | None = None,
+    watch: Watch = unwatched,
+) -> ProxyDataset:
+    """Turn the user's `--proxy` into a proxy.
+
+    `synthetic` is the run's own, else the newest that fits the data set beside the run or under
+    `runs/`, else one is distilled into the run's folder. A path is that proxy. Any other name is
+    a baseline of real images.
+
+    Args:
+        choice: a name from `PROXY_CHOICES`, or the folder of a proxy.
+        dataset: that the proxy has to fit.
+        folder: of the run.
+        config: of the distillation, should there be one; its seed is the baselines', too.
+        ipc: images per class; None: any for `synthetic`, the configuration's for the others.
+        watch: told of the distillation's progress.
+
+    Raises:
+        ConfigError: the choice is neither a name nor a proxy.
+        ArtifactError: the proxy is damaged or of other data.
+    """
+    device = dataset.train.labels.device
+    if choice == "synthetic":
+        own = folder / PROXY_FOLDER
+        if not (own / MANIFEST_FILE).exists():
+            found = find_newest_synthetic([folder.parent, Path("runs")], dataset, ipc)
+            if found is None:
+                wanted = config if ipc is None else config.replace(ipc=ipc)
+                return distill(dataset, wanted, own, watch=watch)
+            own = found
+        return _load(own, dataset, device)
+    if choice in PROXY_CHOICES:
+        return make_baseline(dataset, choice, ipc or config.ipc, config.seed)
+    if Path(choice).is_dir():
+        return _load(Path(choice), dataset, device)
+    raise ConfigError(unknown_name("proxy", choice, PROXY_CHOICES) + ", or the folder of a proxy")
+
+
+def run(
+    config: RunConfig,
+    folder: Path | str,
+    *,
+    device: torch.device | None = None,
+    workers: int | None = None,
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
+    """Distill, search, verify and report; the same call goes on where it stopped.
+
+    Args:
+        config: of all stages.
+        folder: of the run.
+        device: to train on; None: the CPU.
+        workers: processes; None: one a core on a CPU.
+        watch: told of every stage's progress.
+
+    Returns:
+        The content of `report.json`.
+    """
+    folder = Path(folder)
+    dataset = load_dataset(config.data).to(device or torch.device("cpu"))
+    proxy = open_proxy(
+        config.proxy, dataset, folder, config.distill, ipc=config.distill.ipc, watch=watch
+    )
+    search(dataset, proxy, config.search, folder, workers=workers, watch=watch)
+    verify(dataset, folder, config.verify, workers=workers, watch=watch)
+    return report(folder)
+
+
+def _load(folder: Path, dataset: Dataset, device: torch.device) -> ProxyDataset:
+    proxy = load_proxy(folder, device)
+    proxy.check_fits(dataset)
+    return proxy

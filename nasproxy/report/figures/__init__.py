@@ -1,0 +1,1 @@
+"""Figures: each a pure function that gets the numbers, and one that draws them."""

@@ -1,0 +1,27 @@
+"""All figures of a report, in the order of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nasproxy.report.figures.base import Figure
+from nasproxy.report.figures.correlation import draw_correlations
+from nasproxy.report.figures.history import draw_history
+from nasproxy.report.figures.importance import draw_importance
+from nasproxy.report.figures.rank import draw_ranks
+from nasproxy.report.figures.scatter import draw_scatter
+from nasproxy.report.figures.time import draw_times
+from nasproxy.report.record import Records
+
+
+def draw_all(summary: dict[str, Any], records: Records) -> list[Figure]:
+    """Draw those that the records suffice for."""
+    figures = [
+        draw_scatter(records.verified),
+        draw_correlations(summary),
+        draw_ranks(records.verified),
+        draw_times(summary),
+        draw_history(records.candidates),
+        draw_importance(records.candidates),
+    ]
+    return [figure for figure in figures if figure is not None]

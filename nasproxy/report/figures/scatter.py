@@ -1,0 +1,87 @@
+"""Accuracy on the proxy against accuracy on the full data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nasproxy.report.figures.base import TOP, UNIFORM, Figure, axis_title, draw, label
+from nasproxy.report.record import Verified
+from nasproxy.report.wording import varied_parameters
+
+
+@dataclass(frozen=True)
+class Point:
+    """A verified candidate; accuracies in [0, 1], lowest and highest over the seeds."""
+
+    label: str
+    proxy_accuracy: float
+    full_accuracy: float
+    lowest: float
+    highest: float
+    is_uniform: bool
+
+
+def _get_scatter_info(verified: Sequence[Verified]) -> list[Point]:
+    trained = [v for v in verified if v.full_accuracies]
+    parameters = varied_parameters(v.candidate.architecture for v in trained)
+    return [
+        Point(
+            label=label(v.candidate.trial, v.candidate.architecture, parameters),
+            proxy_accuracy=v.proxy_accuracy,
+            full_accuracy=v.full_accuracy,
+            lowest=min(v.full_accuracies),
+            highest=max(v.full_accuracies),
+            is_uniform="uniform" in v.selected_by,
+        )
+        for v in trained
+    ]
+
+
+def draw_scatter(verified: Sequence[Verified]) -> Figure | None:
+    """Draw it, or nothing before verification."""
+    points = _get_scatter_info(verified)
+    if not points:
+        return None
+    traces = []
+    for name, uniform, color, symbol in (
+        ("uniform sample", True, UNIFORM, "circle"),
+        ("top only", False, TOP, "diamond"),
+    ):
+        group = [point for point in points if point.is_uniform == uniform]
+        if group:
+            traces.append(_trace(group, name, color, symbol))
+    drawing = draw(
+        traces,
+        x={**axis_title("accuracy on the proxy"), "tickformat": ".3~p"},
+        y={**axis_title("accuracy on the full data"), "tickformat": ".4~p"},
+    )
+    return Figure(
+        "scatter",
+        "Does the proxy rank as full training does?",
+        "One point a verified candidate, bars from the worst to the best seed of full training. "
+        "Only the uniform sample enters the correlation.",
+        drawing,
+    )
+
+
+def _trace(group: list[Point], name: str, color: str, symbol: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [point.proxy_accuracy for point in group],
+        "y": [point.full_accuracy for point in group],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [point.highest - point.full_accuracy for point in group],
+            "arrayminus": [point.full_accuracy - point.lowest for point in group],
+            "thickness": 1,
+            "width": 3,
+        },
+        "marker": {"color": color, "symbol": symbol, "size": 9},
+        "text": [point.label for point in group],
+        "hovertemplate": "%{text}<br>proxy %{x:.2%}, full %{y:.2%}<extra></extra>",
+    }

@@ -1,0 +1,115 @@
+"""A report as one HTML file that fetches nothing: scripts, pictures and styles are inside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from importlib import resources
+from string import Template
+from typing import Any
+
+from plotly.offline.offline import get_plotlyjs
+
+from nasproxy.report.figures.base import Figure
+from nasproxy.report.figures.gallery import draw_all
+from nasproxy.report.markdown import made_with, proxy_name
+from nasproxy.report.picture import Picture
+from nasproxy.report.record import Records
+from nasproxy.report.table import Table, candidate_table, key_figures, ranking_table, time_table
+
+MAX_CLASSES_NAMED = 20
+
+
+def render_html(summary: dict[str, Any], records: Records, pictures: list[Picture]) -> str:
+    """Render a report; all text that comes from files is escaped.
+
+    Args:
+        summary: the content of `report.json`.
+        records: what it was made from.
+        pictures: of the proxy, in the order to show them.
+    """
+    classes = {True: "yes", False: "no", None: "unknown"}
+    heading = f"{summary['dataset']}: {proxy_name(summary)}"
+    tables = [candidate_table(records), time_table(summary)]
+    if summary["num_uniform"]:
+        tables.insert(1, ranking_table(summary))
+    template = Template(
+        resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    )
+    return template.substitute(
+        title=_text(f"nasproxy: {heading}"),
+        heading=_text(heading),
+        subtitle=_text(_subtitle(summary)),
+        verdict_class=classes[summary["worth_it"]],
+        verdict=_text(summary["verdict"]),
+        tiles="\n".join(_tile(*figure) for figure in key_figures(summary)),
+        figures="\n".join(_figure(figure) for figure in draw_all(summary, records)),
+        pictures=_pictures(pictures, records.run.class_names),
+        tables="\n".join(_table(table) for table in tables if table.rows),
+        notes=_notes(summary["notes"]),
+        command=_text(summary["command"]),
+        made_with=_text(made_with(summary)),
+        plotly=get_plotlyjs(),  # type: ignore[no-untyped-call]
+    )
+
+
+def _subtitle(summary: dict[str, Any]) -> str:
+    epochs = summary["recipe"].get("epochs")
+    recipe = "" if epochs is None else f", {epochs} epochs on the proxy"
+    full = (summary["verify_recipe"] or {}).get("epochs")
+    return f"space {summary['space']}{recipe}" + ("" if full is None else f", {full} on full data")
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def _tile(name: str, value: str, remark: str) -> str:
+    return (
+        f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd>"
+        f'<dd class="remark">{_text(remark)}</dd></div>'
+    )
+
+
+def _figure(figure: Figure) -> str:
+    # within a script element only "<" could end it: JSON may spell it as an escape
+    content = json.dumps(figure.drawing, allow_nan=False).replace("<", "\\u003c")
+    return (
+        f"<figure><h2>{_text(figure.title)}</h2>"
+        f'<div id="{figure.key}" role="img" aria-label="{_text(figure.title)}"></div>'
+        f"<figcaption>{_text(figure.caption)}</figcaption>"
+        f'<script type="application/json" data-figure="{figure.key}">{content}</script></figure>'
+    )
+
+
+def _pictures(pictures: list[Picture], class_names: tuple[str, ...]) -> str:
+    if not pictures:
+        return ""
+    named = ", ".join(class_names[:MAX_CLASSES_NAMED])
+    if len(class_names) > MAX_CLASSES_NAMED:
+        named += ", ..."
+    rows = f"one row a class: {named}" if named else "one row a class"
+    shown = "\n".join(
+        f'<figure><img alt="{_text(picture.caption)}, {_text(rows)}" '
+        f'src="data:image/png;base64,{base64.b64encode(picture.png).decode()}">'
+        f"<figcaption>{_text(picture.caption)}; {_text(rows)}</figcaption></figure>"
+        for picture in pictures
+    )
+    return f'<h2>What the candidates trained on</h2>\n<div class="pictures">{shown}</div>'
+
+
+def _notes(notes: list[str]) -> str:
+    items = "\n".join(f"<li>{_text(note)}</li>" for note in notes)
+    return f"<h2>Notes</h2>\n<ul>\n{items}\n</ul>" if notes else ""
+
+
+def _table(table: Table) -> str:
+    header = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.header)
+    rows = "\n".join(
+        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
+    )
+    return (
+        f'<h2>{_text(table.title)}</h2>\n<div class="wide"><table><thead><tr>{header}</tr></thead>'
+        f"\n<tbody>\n{rows}\n</tbody></table></div>"
+    )

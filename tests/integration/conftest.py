@@ -1,0 +1,69 @@
+"""A tiny run of the whole pipeline, made once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nasproxy.cli.app import app
+
+SPACE = """
+family = "convnet"
+[parameters]
+depth = [1, 2]
+width = [4, 8, 12]
+norm = ["none", "instance"]
+"""
+
+SETTINGS = """
+proxy = "synthetic"
+[data]
+dataset = "digits"
+validation_fraction = 0.2
+[distill]
+ipc = 2
+iterations = 6
+width = 8
+num_checks = 2
+[search]
+space = "{space}"
+trials = 9
+uniform_trials = 6
+recipe = {{ epochs = 4 }}
+[verify]
+top = 2
+uniform = 4
+recipe = {{ epochs = 1 }}
+"""
+
+
+def invoke(*arguments: str | Path) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def invoke_json(*arguments: str | Path) -> dict[str, Any]:
+    """Run a command with --json and return its object; stdout holds nothing else."""
+    result = invoke(*arguments, "--json", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("settings")
+    (folder / "tiny.toml").write_text(SPACE)
+    (folder / "run.toml").write_text(SETTINGS.format(space=folder / "tiny.toml"))
+    return folder / "run.toml"
+
+
+@pytest.fixture(scope="session")
+def finished_run(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "first"
+    invoke_json("run", "--config", settings, "--out", out, "--workers", "1")
+    return out

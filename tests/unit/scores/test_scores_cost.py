@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from nasproxy.errors import ConfigError
+from nasproxy.scores.cost import measure_cost
+
+# a multiply-add is two operations: convolution 2 x in x 9 x out x H x W, linear 2 x in x out
+CASES = [
+    (
+        {"depth": 1, "width": 4, "norm": "none"}, (1, 8, 8),
+        9 * 4 + 4 + 64 * 10 + 10,
+        2 * (9 * 4 * 64 + 64 * 10),
+    ),
+    (
+        {"depth": 2, "width": 8, "norm": "batch", "pooling": "max"}, (3, 8, 12),
+        27 * 8 + 16 + 72 * 8 + 16 + 48 * 10 + 10,
+        2 * (27 * 8 * 96 + 72 * 8 * 24 + 48 * 10),
+    ),
+    (
+        {"family": "mlp", "hidden": [32, 64]}, (1, 28, 28),
+        785 * 32 + 33 * 64 + 65 * 10,
+        2 * (784 * 32 + 32 * 64 + 64 * 10),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("architecture", "shape", "params", "flops"), CASES)
+def test_cost_by_hand(architecture, shape, params, flops):
+    assert measure_cost(architecture, shape, 10) == (params, flops)
+
+
+def test_the_literatures_convnet_3():
+    """48.4 M multiply-adds on MNIST padded to 32x32."""
+    cost = measure_cost({"depth": 3, "width": 128}, (1, 32, 32), 10)
+    assert cost.num_flops / 2 == pytest.approx(48.4e6, rel=0.002)
+
+
+def test_misfits():
+    with pytest.raises(ConfigError, match="depth 5"):
+        measure_cost({"depth": 5}, (1, 8, 8), 10)

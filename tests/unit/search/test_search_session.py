@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from nasproxy._files import read_json
+from nasproxy.config import Recipe
+from nasproxy.errors import ArtifactError, SearchSpaceError
+from nasproxy.proxy.coreset import make_baseline
+from nasproxy.proxy.store import load_proxy
+from nasproxy.run_folder import locked
+from nasproxy.scores.cost import measure_cost
+from nasproxy.search.session import search
+
+FIELDS = {
+    "trial", "architecture", "proxy_accuracy", "num_params", "num_flops", "seconds", "status",
+}  # fmt: skip
+
+
+class Killed(Exception):
+    pass
+
+
+def results(candidates):
+    return [{k: v for k, v in c.items() if k != "seconds"} for c in candidates]
+
+
+def test_candidates(searched, digits):
+    candidates = searched.candidates
+    assert read_json(searched.folder / "candidates.json") == candidates
+    assert [c["trial"] for c in candidates] == list(range(10))
+    assert len({str(c["architecture"]) for c in candidates}) == 10
+    for candidate in candidates:
+        assert set(candidate) >= FIELDS
+        assert candidate["status"] == "complete"
+        assert 0 <= candidate["proxy_accuracy"] <= 1
+        # a fraction of the 142 validation images
+        assert candidate["proxy_accuracy"] * 142 == pytest.approx(
+            round(candidate["proxy_accuracy"] * 142)
+        )
+        assert candidate["seconds"] > 0
+        cost = measure_cost(candidate["architecture"], digits.image_shape, 10)
+        assert (candidate["num_params"], candidate["num_flops"]) == cost
+    assert [c["origin"] for c in candidates[:6]] == ["uniform"] * 6
+
+
+def test_the_runs_record(searched, digits, random_proxy):
+    run = read_json(searched.folder / "run.json")
+    assert {"command", "config", "versions", "seed"} <= set(run)
+    assert {"python", "torch", "optuna", "hardware"} <= set(run["versions"])
+    assert run["config"]["search"] == searched.config.to_dict()
+    assert run["config"]["data_sha256"] == digits.fingerprint
+    assert run["space"] == {"size": 12, "feasible": 12}
+    assert read_json(searched.folder / "timings.json")["search_seconds"] > 0
+    assert (searched.folder / "study.db").is_file()
+    proxy = load_proxy(searched.folder / "proxy")
+    assert proxy.images.equal(random_proxy.images)
+    with Image.open(searched.folder / "proxy" / "final.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_the_same_seed_gives_the_same_candidates(searched, digits, random_proxy, tmp_path):
+    again = search(digits, random_proxy, searched.config, tmp_path / "run", engine="serial")
+    assert results(again) == results(searched.candidates)
+
+
+@pytest.mark.slow
+def test_processes_find_what_one_process_finds(searched, digits, random_proxy, tmp_path):
+    again = search(digits, random_proxy, searched.config, tmp_path / "run", workers=2)
+    assert results(again) == results(searched.candidates)
+
+
+@pytest.mark.parametrize("stop", [1, 8])
+def test_interrupted_and_gone_on_with(searched, digits, random_proxy, tmp_path, stop):
+    def kill(progress):
+        assert (progress.stage, progress.total) == ("search", 10)
+        if progress.done == stop:
+            raise Killed
+
+    with pytest.raises(Killed):
+        search(digits, random_proxy, searched.config, tmp_path / "run", engine="serial", watch=kill)
+    assert len(read_json(tmp_path / "run" / "candidates.json")) == stop
+    seen = []
+    candidates = search(
+        digits, random_proxy, searched.config, tmp_path / "run", engine="serial",
+        watch=lambda progress: seen.append(progress.done),
+    )  # fmt: skip
+    assert seen == list(range(stop + 1, 11))
+    assert results(candidates) == results(searched.candidates)
+
+
+def test_a_finished_search_returns_at_once_and_may_be_extended(
+    searched, digits, random_proxy, tmp_path
+):
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    seen = []
+    again = search(digits, random_proxy, searched.config, folder, engine="serial", watch=seen.append)
+    assert (again, seen) == (searched.candidates, [])
+    longer = searched.make_config(trials=99)
+    more = search(digits, random_proxy, longer, folder, engine="serial", watch=seen.append)
+    assert more[:10] == searched.candidates
+    assert len(more) == 12  # all there are
+    assert len({str(c["architecture"]) for c in more}) == 12
+
+
+def test_a_renamed_folder_goes_on_too(searched, digits, random_proxy, tmp_path):
+    folder = shutil.copytree(searched.folder, tmp_path / "renamed")
+    seen = []
+    again = search(digits, random_proxy, searched.config, folder, engine="serial", watch=seen.append)
+    assert seen == []
+    assert again == searched.candidates
+
+
+def test_a_repeated_search_keeps_what_verify_noted(searched, digits, random_proxy, tmp_path):
+    from nasproxy.config import VerifyConfig
+    from nasproxy.verify.session import verify
+
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    config = VerifyConfig(top=1, uniform=0, seeds=1, recipe=Recipe(epochs=1))
+    verify(digits, folder, config, engine="serial")
+    search(digits, random_proxy, searched.config, folder, engine="serial")
+    assert read_json(folder / "run.json")["config"].get("verify") == config.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "search_fixed"),
+        ({"sampler": "random"}, "search_fixed"),
+        ({"recipe": Recipe(epochs=3)}, "search_fixed"),
+    ],
+)
+def test_another_run_in_the_folder_is_refused(searched, digits, random_proxy, change, message):
+    before = (searched.folder / "run.json").read_bytes()
+    with pytest.raises(ArtifactError, match="holds another run.*choose another --out"):
+        search(digits, random_proxy, searched.make_config(**change), searched.folder)
+    assert (searched.folder / "run.json").read_bytes() == before
+
+
+def test_another_proxy_in_the_folder_is_refused(searched, digits):
+    with pytest.raises(ArtifactError, match="holds another run.*proxy_sha256"):
+        search(digits, make_baseline(digits, "random", 3, 1), searched.config, searched.folder)
+
+
+def test_a_run_without_its_record_is_refused(searched, digits, random_proxy, tmp_path):
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    (folder / "run.json").unlink()
+    with pytest.raises(ArtifactError, match=r"without its run\.json"):
+        search(digits, random_proxy, searched.config, folder)
+
+
+def test_two_processes_on_one_folder(searched, digits, random_proxy):
+    with (
+        locked(searched.folder),
+        pytest.raises(ArtifactError, match="another process works on"),
+    ):
+        search(digits, random_proxy, searched.config, searched.folder)
+
+
+def test_a_proxy_of_other_data(searched, make_dataset, random_proxy, tmp_path):
+    with pytest.raises(ArtifactError, match="this proxy was made from"):
+        search(make_dataset(), random_proxy, searched.config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_space(searched, digits, random_proxy, tmp_path):
+    with pytest.raises(SearchSpaceError, match="'convnat'"):
+        search(digits, random_proxy, searched.make_config(space="convnat"), tmp_path / "run")
+
+
+def test_failed_and_pruned_candidates_are_recorded(searched, digits, random_proxy, tmp_path):
+    """A learning rate at which some architectures diverge; the search goes on."""
+    recipe = Recipe(epochs=4, lr=1e4)
+    config = searched.make_config(trials=6, recipe=recipe, pruner="median", sampler="grid")
+    candidates = search(digits, random_proxy, config, tmp_path / "run", engine="serial")
+    assert len(candidates) == 6
+    failed = [c for c in candidates if c["status"] == "failed"]
+    assert failed
+    for candidate in failed:
+        assert candidate["proxy_accuracy"] is None
+        assert "diverged" in candidate["reason"]
+        assert candidate["num_params"] > 0
+
+
+def test_several_seeds_are_averaged(searched, digits, random_proxy, tmp_path):
+    config = searched.make_config(trials=2, seeds=2)
+    for candidate, single in zip(
+        search(digits, random_proxy, config, tmp_path / "run", engine="serial"),
+        searched.candidates,
+        strict=False,
+    ):
+        assert len(candidate["proxy_accuracies"]) == 2
+        assert candidate["proxy_accuracies"][0] == single["proxy_accuracy"]
+        assert candidate["proxy_accuracy"] == pytest.approx(sum(candidate["proxy_accuracies"]) / 2)
+
+
+def test_a_full_proxy_is_not_copied_into_the_run(searched, digits, tmp_path):
+    full = make_baseline(digits, "full", None, 0)
+    config = searched.make_config(trials=1, recipe=Recipe(epochs=1))
+    search(digits, full, config, tmp_path / "run", engine="serial")
+    assert not (tmp_path / "run" / "proxy" / "proxy.safetensors").exists()

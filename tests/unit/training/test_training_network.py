@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nasproxy.config import DIGITS, Recipe
+from nasproxy.errors import ConfigError
+from nasproxy.training.network import TrainingSet, train_network
+
+RECIPE = Recipe(epochs=3, batch_size=16)
+
+
+@pytest.fixture
+def data(make_dataset):
+    train = make_dataset().train
+    return TrainingSet(train.images, train.labels, 3, DIGITS)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "instance", "layer", "group"])
+def test_same_arguments_same_weights(data, norm):
+    architecture = {"depth": 2, "width": 4, "norm": norm}
+    one, two, other = (train_network(architecture, data, RECIPE, seed) for seed in (0, 0, 1))
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name])
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+
+
+def test_after_epoch_sees_every_epoch_and_may_end_the_training(data):
+    seen = []
+
+    def watch(model, log):
+        seen.append((log.epoch, model.training))
+        if log.epoch == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train_network({"depth": 1, "width": 4}, data, RECIPE, 0, after_epoch=watch)
+    assert seen == [(1, True), (2, True)]
+
+
+def test_calibration_changes_batch_norm_alone(data):
+    real = torch.randn(40, 1, 8, 8) * 3 + 2
+    architecture = {"depth": 1, "width": 4, "norm": "batch"}
+    plain = train_network(architecture, data, RECIPE, 0)
+    calibrated = train_network(architecture, data, RECIPE, 0, calibration=real)
+    assert torch.equal(plain.classifier.weight, calibrated.classifier.weight)
+    seen = calibrated.blocks[0][0](real)
+    torch.testing.assert_close(calibrated.blocks[0][1].running_mean, seen.mean((0, 2, 3)))
+    assert not torch.equal(
+        plain.blocks[0][1].running_mean, calibrated.blocks[0][1].running_mean
+    )
+
+
+def test_misfits_are_config_errors(data):
+    with pytest.raises(ConfigError, match="depth 4"):
+        train_network({"depth": 4}, data, RECIPE, 0)
