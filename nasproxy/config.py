@@ -28,7 +28,13 @@ class Config(BaseModel):
             ConfigError: naming the dotted path, the rule and the value of the first fault.
         """
         try:
-            return cls.model_validate_json(json.dumps(values))
+            text = json.dumps(values)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigError(
+                f"{where or 'the settings'}: {error}; dates are no setting"
+            ) from error
+        try:
+            return cls.model_validate_json(text)
         except ValidationError as error:
             raise ConfigError(_first_fault(cls, error, where)) from error
 
@@ -75,7 +81,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -164,12 +170,22 @@ class DataDAMConfig(Config):
     """Times that the images are compared on the validation split, the last iteration included."""
     seed: int = Field(0, ge=0)
 
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """Return `paper`'s settings, or `cpu`'s, which suit two cores; then change some.
 
-PAPER_PRESET: dict[str, Any] = {}
-CPU_PRESET: dict[str, Any] = {
-    "iterations": 1500, "p": 1.0, "loss_scale": 100.0, "real_batch": 64, "width": 32,
-}  # fmt: skip
-DATADAM_PRESETS = {"paper": PAPER_PRESET, "cpu": CPU_PRESET}
+        Raises:
+            ConfigError: the preset is unknown or a change is out of range.
+        """
+        if name not in DATADAM_PRESETS:
+            raise ConfigError(unknown_name("preset", name, DATADAM_PRESETS))
+        return cls.parse({**DATADAM_PRESETS[name], **changes}, "distill")
+
+
+DATADAM_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "cpu": {"iterations": 1500, "p": 1.0, "loss_scale": 100.0, "real_batch": 64, "width": 32},
+}
 
 
 class SearchConfig(Config):
@@ -208,6 +224,6 @@ class RunConfig(Config):
 
     data: DataConfig
     proxy: str = "synthetic"
-    distill: DataDAMConfig = DataDAMConfig(**CPU_PRESET)
+    distill: DataDAMConfig = DataDAMConfig.preset("cpu")
     search: SearchConfig = SearchConfig()
     verify: VerifyConfig = VerifyConfig()

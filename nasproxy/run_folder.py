@@ -37,11 +37,13 @@ def begin_run(folder: Path, record: dict[str, Any], may_differ: tuple[str, ...] 
     path = folder / RUN_FILE
     if path.exists():
         before = read_run(folder)
-        found, wanted = _flat(before["config"]), _flat(record["config"])
+        wanted = _flat(record["config"])
+        found = _flat({name: before["config"].get(name) for name in record["config"]})
         different = [
-            f"{name} {found.get(name)!r} instead of {value!r}"
-            for name, value in wanted.items()
-            if found.get(name) != value and name.removeprefix("search.") not in may_differ
+            f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
+            for name in {**wanted, **found}
+            if found.get(name) != wanted.get(name)
+            and name.removeprefix("search.") not in may_differ
         ]
         if different:
             raise ArtifactError(
@@ -122,9 +124,19 @@ def read_records(folder: Path, name: str, needed: tuple[str, ...]) -> list[dict[
 
 
 def read_timings(folder: Path) -> dict[str, float]:
-    """Read the wall seconds of the stages so far, empty at the start."""
+    """Read the wall seconds of the stages so far, empty at the start.
+
+    Raises:
+        ArtifactError: the file is malformed.
+    """
     path = folder / TIMINGS_FILE
-    return read_json(path) if path.exists() else {}
+    timings = read_json(path) if path.exists() else {}
+    numbers = isinstance(timings, dict) and all(
+        isinstance(value, int | float) for value in timings.values()
+    )
+    if not numbers:
+        raise ArtifactError(f"{path} must hold seconds by stage; restore or delete it")
+    return timings
 
 
 def write_timing(folder: Path, stage: str, seconds: float) -> None:

@@ -118,7 +118,7 @@ def random_proxy(digits: Dataset) -> ProxyDataset:
 def searched(
     digits: Dataset, random_proxy: ProxyDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> SimpleNamespace:
-    """An undisturbed search: `folder`, `config`, `candidates`, and `make_config`. Not to be changed."""
+    """An undisturbed search, not to be changed: folder, config, candidates, make_config."""
     base = tmp_path_factory.mktemp("searched")
     config = _search_config(base)
     folder = base / "run"

@@ -10,7 +10,7 @@ from nasproxy.cli import data, demo, distill, proxy, report, run, search, verify
 from nasproxy.cli.terminal import leave
 
 # typer carries a click of its own from 0.2x on: take the classes from typer itself
-UsageError = typer.BadParameter.__mro__[1]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="nasproxy",

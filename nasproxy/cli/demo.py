@@ -47,7 +47,6 @@ def demo_command(
 def demo_settings(seed: int) -> RunConfig:
     """Return settings that make every stage short and still meaningful on 8x8 digits."""
     from nasproxy.config import (
-        CPU_PRESET,
         FULL_RECIPE,
         DataConfig,
         DataDAMConfig,
@@ -58,7 +57,7 @@ def demo_settings(seed: int) -> RunConfig:
 
     return RunConfig(
         data=DataConfig(dataset="digits", seed=seed, validation_fraction=0.3),
-        distill=DataDAMConfig(**{**CPU_PRESET, "iterations": 400, "seed": seed}),
+        distill=DataDAMConfig.preset("cpu", iterations=400, seed=seed),
         search=SearchConfig(trials=40, uniform_trials=24, seed=seed),
         verify=VerifyConfig(
             top=3, uniform=20, seed=seed, recipe=FULL_RECIPE.replace(epochs=20, batch_size=64)

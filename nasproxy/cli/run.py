@@ -70,7 +70,7 @@ def run_settings(
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import CPU_PRESET, FULL_RECIPE, RunConfig, read_toml
+    from nasproxy.config import DATADAM_PRESETS, FULL_RECIPE, RunConfig, read_toml
     from nasproxy.errors import ConfigError
 
     values: dict[str, Any] = read_toml(path) if path else {}
@@ -81,7 +81,7 @@ def run_settings(
         values[name] = {**section, **options_given}
     if "dataset" not in values["data"]:
         raise ConfigError("no data set is named: use --dataset, or [data] dataset in --config")
-    values["distill"] = {**CPU_PRESET, **values["distill"]}
+    values["distill"] = {**DATADAM_PRESETS["cpu"], **values["distill"]}
     recipe = values["verify"].get("recipe", {})
     values["verify"]["recipe"] = {**FULL_RECIPE.to_dict(), **recipe, **given(epochs=epochs)}
     return RunConfig.parse({**values, **given(proxy=proxy)})

@@ -32,7 +32,9 @@ def search_command(
         int | None, typer.Option(help="Trials drawn uniformly first [default: a third].")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 1].")] = None,
-    epochs: Annotated[int | None, typer.Option(help="On the proxy [default: 60].")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="On the proxy [default: 60; 3 on full].")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: 0.05].")] = None,
     workers: options.Workers = None,
     engine: Annotated[str | None, typer.Option(help="serial or processes.")] = None,
@@ -50,11 +52,12 @@ def search_command(
 ) -> None:
     """Search a space of networks, each trained on the proxy; an Optuna study."""
     from nasproxy._environment import choose_device
-    from nasproxy.config import SEARCH_RECIPE, SearchConfig
+    from nasproxy.config import FULL_RECIPE, SEARCH_RECIPE, SearchConfig
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     chosen = choose_device(device)
-    recipe = {**SEARCH_RECIPE.to_dict(), **given(epochs=epochs, lr=lr)}
+    base = FULL_RECIPE if proxy == "full" else SEARCH_RECIPE
+    recipe = {**base.to_dict(), **given(epochs=epochs, lr=lr)}
     settings = given(
         space=space, trials=trials, sampler=sampler, pruner=pruner, uniform_trials=uniform,
         seeds=seeds, seed=seed,

@@ -27,15 +27,8 @@ def data_settings(
 
 
 def datadam_settings(preset: str | None, device: torch.device, **options: Any) -> DataDAMConfig:
-    """Build DataDAM's settings: a preset, then what was given.
+    """Build DataDAM's settings: a preset, by default the device's, then what was given."""
+    from nasproxy.config import DataDAMConfig
 
-    Raises:
-        ConfigError: the preset is unknown or a value is out of range.
-    """
-    from nasproxy.config import DATADAM_PRESETS, DataDAMConfig
-    from nasproxy.errors import ConfigError, unknown_name
-
-    name = preset or ("cpu" if device.type == "cpu" else "paper")
-    if name not in DATADAM_PRESETS:
-        raise ConfigError(unknown_name("preset", name, DATADAM_PRESETS))
-    return DataDAMConfig.parse({**DATADAM_PRESETS[name], **given(**options)}, "distill")
+    fitting = "cpu" if device.type == "cpu" else "paper"
+    return DataDAMConfig.preset(preset or fitting, **given(**options))

@@ -98,6 +98,8 @@ class Dataset:
 
     def calibration_part(self, size: int) -> Tensor:
         """Return a stratified choice of real training images, (M, C, H, W)."""
+        if size == 0:
+            return self.train.images[:0]
         generator = named_generator(self.config.seed, "calibration-part", size)
         return self.train.take(stratified_subset(self.train.labels.cpu(), size, generator)).images
 

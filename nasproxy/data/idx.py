@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nasproxy.errors import DataError
 
 MAX_IDX_BYTES = 4 * 2**30
+MAX_DIMENSIONS = 4
 _UINT8 = 0x08
 
 
@@ -30,7 +31,10 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
             header = file.read(4)
             if len(header) != 4 or header[:2] != b"\0\0" or header[2] != _UINT8 or not header[3]:
                 raise DataError(f"{path} is not an idx file of bytes (header {header.hex()})")
-            shape = tuple(int.from_bytes(file.read(4), "big") for _ in range(header[3]))
+            sizes = [file.read(4) for _ in range(header[3])]
+            shape = tuple(int.from_bytes(size, "big") for size in sizes)
+            if len(sizes[-1]) != 4 or len(shape) > MAX_DIMENSIONS or 0 in shape:
+                raise DataError(f"{path} has a damaged header; fetch the file again")
             expected = math.prod(shape)
             if expected > MAX_IDX_BYTES:
                 raise DataError(f"{path} claims {expected} bytes: more than this reader allows")

@@ -82,10 +82,11 @@ def fetch(name: str, data_dir: Path) -> Path:
     try:
         getattr(datasets, str(source.torchvision_class))(str(data_dir), train=True, download=True)
     except (OSError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         names = ", ".join(n + ".gz" for part in _PREFIX for n in _file_names(part))
         raise DataError(
             f"{name} is not in {data_dir} and could not be downloaded "
-            f"({str(error).splitlines()[0]}); put {names} in {data_dir / name}, "
+            f"({reason}); put {names} in {data_dir / name}, "
             "or point NASPROXY_DATA or --data-dir at the folder above it"
         ) from error
     return data_dir / str(source.torchvision_class) / "raw"

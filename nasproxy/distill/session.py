@@ -240,5 +240,5 @@ def _load(path: Path, key: dict[str, Any], device: torch.device) -> _Session:
             progress["history"],
             progress["seconds"],
         )
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path} is damaged ({error}): delete it to begin again") from error

@@ -68,12 +68,12 @@ def perform(work: Work, task: Task, report: ReportTo) -> Outcome:
         return Outcome(task.key, stopped=True)
     except NasproxyError as error:
         return Outcome(task.key, error=str(error))
-    except Exception as error:  # a candidate may fail in any way; the search goes on
+    except (Exception, SystemExit) as error:  # a candidate may fail in any way
         lines = str(error).strip().splitlines()
         kind = "out of memory" if _is_out_of_memory(error) else type(error).__name__
         return Outcome(task.key, error=f"{kind}: {lines[0] if lines else 'no message'}"[:500])
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text

@@ -37,7 +37,7 @@ def check_architecture(architecture: Architecture, image_shape: tuple[int, int, 
     Raises:
         ConfigError: naming the fault.
     """
-    config: Any = _parse(architecture)[0]
+    config: Any = parse_architecture(architecture)[0]
     config.check(image_shape)
 
 
@@ -52,7 +52,7 @@ def build_model(
     Raises:
         ConfigError: the architecture is malformed or does not fit the images.
     """
-    config, network = _parse(architecture)
+    config, network = parse_architecture(architecture)
     model = network(config, image_shape, num_classes)
     if generator is not None:
         initialize(model, generator)
@@ -72,7 +72,12 @@ def named_architecture(name: str, width: int | None = None) -> Architecture:
     raise ConfigError(unknown_name("model", name, ["convnet-3", "convnet-7", "mlp"]))
 
 
-def _parse(architecture: Architecture) -> tuple[Config, type[nn.Module]]:
+def parse_architecture(architecture: Architecture) -> tuple[Config, type[nn.Module]]:
+    """Return an architecture's validated settings and the class of its network.
+
+    Raises:
+        ConfigError: the family is unknown or a setting is malformed.
+    """
     settings = dict(architecture)
     family = str(settings.pop("family", "convnet"))
     if family not in FAMILIES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ from nasproxy.models.base import FeatureNet, Features
 class MLPConfig(Config):
     """A point of the MLP spaces."""
 
-    hidden: tuple[int, ...] = Field((128, 128), min_length=1, max_length=32)
+    hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = Field(
+        (128, 128), min_length=1, max_length=32
+    )
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
         """Accept images of any size."""

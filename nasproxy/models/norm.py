@@ -49,7 +49,7 @@ def recalibrate_batch_norm(model: nn.Module, images: Tensor, batch_size: int = 2
         batch_size: images per pass; the statistics are the mean over the passes.
     """
     layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not layers or not len(images):
+    if not layers or len(images) < 2:  # one image has no variance
         return
     momenta = [layer.momentum for layer in layers]
     for layer in layers:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from nasproxy.config import Augmentation, Config
@@ -40,6 +40,16 @@ class Manifest(Config):
     history: tuple[dict[str, Any], ...] = ()
     created: str = ""
     versions: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise ValueError(f"std must be positive, one a channel like mean, got {self.std}")
+        if len(self.class_names) != self.num_classes:
+            raise ValueError(
+                f"class_names must be {self.num_classes} names, got {len(self.class_names)}"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -139,17 +139,25 @@ def _check(path: Path, tensors: dict[str, Tensor], manifest: Manifest) -> None:
     images, labels = tensors.get("images"), tensors.get("labels")
     if images is None or labels is None:
         raise ArtifactError(f"{path} must hold images and labels, found {sorted(tensors)}")
+    if labels.dtype != torch.int64 or labels.ndim != 1 or not len(labels):
+        raise ArtifactError(f"{path}: labels must be int64 (N,), got {labels.dtype}")
     wanted = (len(labels), len(manifest.mean), *manifest.image_size)
     if images.dtype != torch.float32 or tuple(images.shape) != wanted:
         raise ArtifactError(
             f"{path}: images must be float32 {wanted}, got {images.dtype} {tuple(images.shape)}"
         )
-    if labels.dtype != torch.int64 or labels.ndim != 1 or not len(labels):
-        raise ArtifactError(f"{path}: labels must be int64 (N,), got {labels.dtype}")
     if labels.min() < 0 or labels.max() >= manifest.num_classes:
         raise ArtifactError(f"{path}: a label lies outside 0..{manifest.num_classes - 1}")
     if not images.isfinite().all():
         raise ArtifactError(f"{path}: an image holds values that are not finite")
-    soft = tensors.get("soft_labels")
-    if soft is not None and tuple(soft.shape) != (len(labels), manifest.num_classes):
-        raise ArtifactError(f"{path}: soft_labels must be (N, K), got {tuple(soft.shape)}")
+    for name, shape in (("soft_labels", (len(labels), manifest.num_classes)), ("step_size", ())):
+        tensor = tensors.get(name)
+        if tensor is not None and (
+            tensor.dtype != torch.float32
+            or tuple(tensor.shape) != shape
+            or not tensor.isfinite().all()
+        ):
+            raise ArtifactError(
+                f"{path}: {name} must be finite float32 {shape}, got {tensor.dtype} "
+                f"{tuple(tensor.shape)}"
+            )

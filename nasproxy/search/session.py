@@ -55,7 +55,7 @@ def search(
         workers: processes; None: one a core on a CPU, this one on a GPU.
         engine: `serial` or `processes`; None: what fits.
         storage: Optuna storage URL; None: SQLite in the folder.
-        study_name: in the storage; None: the folder's name.
+        study_name: in the storage; None: `search` in the folder's own, else the folder's name.
         watch: told after every trial.
 
     Returns:
@@ -76,7 +76,7 @@ def search(
             points,
             config,
             storage=storage or f"sqlite:///{folder / STUDY_FILE}",
-            name=study_name or folder.name,
+            name=study_name or ("search" if storage is None else folder.name),
         )
         objective = build_objective(
             dataset,

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from nasproxy.config import Config, read_toml
 from nasproxy.errors import ConfigError, SearchSpaceError, unknown_name
-from nasproxy.models.family import Architecture, check_architecture
+from nasproxy.models.family import Architecture, check_architecture, parse_architecture
 
 Value = bool | int | float | str
 Params = dict[str, Value]
@@ -69,14 +69,17 @@ class SearchSpace(Config):
     def architecture(self, point: Params) -> Architecture:
         """Translate a point into an architecture."""
         architecture: Architecture = {"family": self.family, **self.fixed}
+        lists: dict[str, dict[int, Value]] = {}
         for name, value in point.items():
             if name in self.switches:
                 continue
-            base, _, index = name.partition(".")
-            if index:
-                architecture[base] = [*architecture.get(base, []), value]
+            base, dot, index = name.partition(".")
+            if dot:
+                lists.setdefault(base, {})[int(index)] = value
             else:
                 architecture[name] = value
+        for base, values in lists.items():
+            architecture[base] = [values[index] for index in sorted(values)]
         return architecture
 
     def feasible_points(self, image_shape: tuple[int, int, int]) -> list[Params]:
@@ -138,11 +141,43 @@ def point_key(point: Params) -> str:
 
 
 def _check(space: SearchSpace, file_name: str) -> None:
-    """Refuse empty or repeated values, dangling conditions, and spaces too large to count."""
-    names = list(space.choices)
+    """Refuse what is malformed: names, values, conditions, settings of the network, size."""
+    _check_names(space, file_name)
+    _check_conditions(space, file_name)
+    unseen = {(name, repr(value)) for name, values in space.choices.items() for value in values}
+    for size, point in enumerate(space.points(), start=1):
+        if size > MAX_SIZE:
+            raise SearchSpaceError(f"{file_name}: more than {MAX_SIZE} architectures; use fewer")
+        new = unseen.intersection((name, repr(value)) for name, value in point.items())
+        if new:  # every value is tried once: a typo in a later one must not vanish
+            unseen -= new
+            try:
+                parse_architecture(space.architecture(point))
+            except ConfigError as error:
+                raise SearchSpaceError(f"{file_name}: {error}") from error
+    if unseen:
+        name, value = sorted(unseen)[0]
+        raise SearchSpaceError(f"{file_name}: no architecture has {name} = {value}; leave it out")
+
+
+def _check_names(space: SearchSpace, file_name: str) -> None:
+    for name in space.switches:
+        if name in space.parameters:
+            raise SearchSpaceError(f"{file_name}: {name} is both a switch and a parameter")
+    for name in space.parameters:
+        base, dot, index = name.partition(".")
+        if dot and not index.isdecimal():
+            raise SearchSpaceError(f"{file_name}: {name} must end in a number, as in {base}.0")
+        if base in space.fixed or (dot and base in space.parameters):
+            raise SearchSpaceError(f"{file_name}: {base} is given twice")
     for name, values in space.choices.items():
-        if not values or len(set(map(repr, values))) < len(values):
+        distinct = {(isinstance(value, bool), value) for value in values}
+        if not values or len(distinct) < len(values):
             raise SearchSpaceError(f"{file_name}: {name} needs distinct values, got {values}")
+
+
+def _check_conditions(space: SearchSpace, file_name: str) -> None:
+    names = list(space.choices)
     for name, conditions in space.conditions.items():
         if name not in names:
             raise SearchSpaceError(f"{file_name}: " + unknown_name("parameter", name, names))
@@ -152,11 +187,3 @@ def _check(space: SearchSpace, file_name: str) -> None:
                     f"{file_name}: the condition of {name} must name an earlier parameter, "
                     f"got {other!r}"
                 )
-    for size, point in enumerate(space.points(), start=1):
-        if size == 1:
-            try:
-                check_architecture(space.architecture(point), (3, 1024, 1024))
-            except ConfigError as error:
-                raise SearchSpaceError(f"{file_name}: {error}") from error
-        if size > MAX_SIZE:
-            raise SearchSpaceError(f"{file_name}: more than {MAX_SIZE} architectures; use fewer")

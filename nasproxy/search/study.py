@@ -51,6 +51,7 @@ class ArchitectureStudy:
         self._points = points
         self._config = config
         self._study = _open(storage, name, _build_pruner(config))
+        self._claim({"space": space.to_dict(), "search": config.replace(trials=1).to_dict()})
         self._memory = optuna.create_study(direction="maximize")
         self._remembered = 0
         self._known = {point_key(point) for point in points}
@@ -62,6 +63,21 @@ class ArchitectureStudy:
         self.trials: dict[int, FrozenTrial] = {
             trial.number: trial for trial in self._study.get_trials(deepcopy=False)
         }
+
+    def _claim(self, identity: dict[str, Any]) -> None:
+        """Mark a new study as this search's.
+
+        Raises:
+            ArtifactError: the study is another search's.
+        """
+        found = self._study.user_attrs.get("identity")
+        if found is None and not self._study.get_trials(deepcopy=False):
+            self._study.set_user_attr("identity", identity)
+        elif found != identity:
+            raise ArtifactError(
+                f"study {self._study.study_name!r} in this storage belongs to another search: "
+                "choose another --study-name"
+            )
 
     def unfinished(self) -> list[int]:
         """Return the trials that an interrupted run left behind, to be run again."""

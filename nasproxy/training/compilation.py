@@ -12,20 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MIN_STEPS = 200
-"""Steps from which compiling pays: it takes some 10 s and saves 50 to 500 ms a step of 256
-images (ConvNets of width 24 to 64 on 28x28, one CPU thread, torch 2.15, 2026-11-22)."""
+from nasproxy.config import Recipe
+
+MIN_PIXELS = 50_000_000
+"""Pixels, repeats counted, from which a convolutional network's training is compiled.
+
+Compiling takes some 10 s. Three epochs of MNIST are 127 million pixels and then take a half to a
+third of the time (ConvNets of width 24 to 64, one CPU thread, torch 2.15, 2026-11-22).
+"""
 
 
-def can_compile(num_steps: int) -> bool:
-    """Say whether a training of so many steps should be compiled on this machine.
-
-    It needs a C++ compiler (`CXX`, c++ or g++), and no `NASPROXY_COMPILE=0` in the environment.
-    """
-    if num_steps < MIN_STEPS or os.environ.get("NASPROXY_COMPILE") == "0":
+def can_compile() -> bool:
+    """Say whether this machine has a C++ compiler and `NASPROXY_COMPILE` is not 0."""
+    if os.environ.get("NASPROXY_COMPILE") == "0" or sys.platform == "win32":
         return False
-    compilers = (os.environ.get("CXX") or "c++", "g++")
-    return sys.platform != "win32" and any(shutil.which(name) for name in compilers)
+    return any(shutil.which(name) for name in (os.environ.get("CXX") or "c++", "g++"))
+
+
+def compiling_pays(model: nn.Module, images: Tensor, recipe: Recipe) -> bool:
+    """Say whether a training on images (N, C, H, W) is long enough to be compiled first."""
+    num_pixels = recipe.epochs * len(images) * images.shape[2] * images.shape[3]
+    convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return num_pixels >= MIN_PIXELS and convolves and can_compile()
 
 
 def compile_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:

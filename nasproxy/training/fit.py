@@ -61,7 +61,7 @@ def fit(
             change = sample_change(augmentation, len(chosen), generator)
             batch = images[chosen] if change is None else change.apply(images[chosen])
             # another size would be compiled anew: the rest of an epoch runs as it is
-            whole = len(chosen) == recipe.batch_size
+            whole = len(chosen) == min(recipe.batch_size, len(images))
             run = model if forward is None or not whole else forward
             loss = F.cross_entropy(run(batch), targets[chosen])
             optimizer.zero_grad(set_to_none=True)

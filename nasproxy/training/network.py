@@ -12,7 +12,7 @@ from nasproxy._random import named_generator
 from nasproxy.config import Augmentation, Recipe
 from nasproxy.models.family import Architecture, build_model
 from nasproxy.models.norm import recalibrate_batch_norm
-from nasproxy.training.compilation import compile_forward
+from nasproxy.training.compilation import compile_forward, compiling_pays
 from nasproxy.training.fit import EpochLog, fit
 
 
@@ -40,10 +40,12 @@ def train_network(
     seed: int,
     *,
     calibration: Tensor | None = None,
-    compiled: bool = False,
     after_epoch: Callable[[nn.Module, EpochLog], None] | None = None,
 ) -> nn.Module:
     """Build and train a network; same arguments, same weights on CPU.
+
+    A long training is compiled first where a C++ compiler is there, which changes the weights by
+    rounding: `NASPROXY_COMPILE=0` turns that off.
 
     Args:
         architecture: family and settings.
@@ -51,8 +53,6 @@ def train_network(
         recipe: how.
         seed: of the weights, the order of images and the augmentation.
         calibration: (M, C, H, W) real images on which BatchNorm's statistics are re-estimated.
-        compiled: whether to run the network through torch.compile, which takes some ten seconds
-            and makes a step up to three times faster: for long trainings alone.
         after_epoch: called with the network and the log; what it raises ends the training.
 
     Raises:
@@ -66,6 +66,7 @@ def train_network(
         data.num_classes,
         named_generator(seed, "weights"),
     ).to(data.images.device)
+    compiled = compiling_pays(model, data.images, recipe)
     layout = torch.channels_last if compiled else _fastest_layout(model)
     model = model.to(memory_format=layout)
     epochs = fit(

@@ -13,12 +13,13 @@ from nasproxy._timing import Stopwatch
 from nasproxy.config import Recipe
 from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.data.holdout import load_test_split
-from nasproxy.errors import EvaluationError
+from nasproxy.errors import ConfigError, EvaluationError
 from nasproxy.executors.base import Report, ReportTo, Task
 from nasproxy.executors.choose import choose_executor
 from nasproxy.models.family import Architecture, check_architecture
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.dataset import ProxyDataset
+from nasproxy.proxy.store import seal
 from nasproxy.training.evaluate import score
 from nasproxy.training.network import TrainingSet, train_network
 
@@ -62,9 +63,13 @@ def evaluate_proxy(
         the majority-class rate of the test split, and what it was measured with.
 
     Raises:
+        ConfigError: there is no seed, or the architecture does not fit the images.
         EvaluationError: a training failed.
     """
+    if seeds < 1:
+        raise ConfigError(f"seeds must be >= 1, got {seeds} (--seeds)")
     proxy.check_fits(dataset)
+    proxy = seal(proxy)
     check_architecture(architecture, dataset.image_shape)
     test = load_test_split(dataset)
     work = QualityTraining(architecture, proxy.training_set(), test, recipe, seed)

@@ -65,8 +65,13 @@ def verify(
     """
     folder = Path(folder)
     run = read_run(folder)
-    if run["config"].get("data_sha256") != dataset.fingerprint:
-        raise ArtifactError(f"{folder} was searched on other data than {dataset.config.dataset}")
+    data = dataset.config.replace(data_dir=None).to_dict()
+    searched = run["config"]
+    if (searched.get("data_sha256"), searched.get("data")) != (dataset.fingerprint, data):
+        raise ArtifactError(
+            f"{folder} was searched on other data than this ({searched.get('data')} instead of "
+            f"{data}): give the data set, size, split and seed of the search"
+        )
     candidates = read_records(folder, CANDIDATES_FILE, CANDIDATE_KEYS)
     covered = len(candidates) >= run["space"]["feasible"]
     top = select_top(candidates, config.top)
@@ -74,7 +79,7 @@ def verify(
     chosen = {c["trial"]: c for c in [*top, *uniform]}
     records = TrainingRecords(
         trainings or folder / "trainings",
-        data={"sha256": dataset.fingerprint, **dataset.config.replace(data_dir=None).to_dict()},
+        data={"sha256": dataset.fingerprint, **data},
         recipe=config.recipe,
         seed=config.seed,
     )

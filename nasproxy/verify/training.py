@@ -16,7 +16,6 @@ from nasproxy.config import Recipe
 from nasproxy.data.dataset import LabelledImages
 from nasproxy.executors.base import ReportTo
 from nasproxy.models.family import Architecture
-from nasproxy.training.compilation import can_compile
 from nasproxy.training.evaluate import accuracy
 from nasproxy.training.network import TrainingSet, train_network
 
@@ -34,21 +33,18 @@ class FullTraining:
     recipe: Recipe
     seed: int
 
-    def __call__(self, payload: tuple[Architecture, int], report: ReportTo) -> dict[str, Any]:
+    def __call__(self, payload: tuple[Architecture, int], report: ReportTo) -> dict[str, float]:
         """Return both accuracies in [0, 1], and the wall and processor seconds of the training."""
         architecture, index = payload
         clock, before = Stopwatch(self.data.images.device), time.process_time()
-        recipe = self.recipe
-        compiled = can_compile(recipe.epochs * len(self.data.images) // recipe.batch_size)
         seed = named_seed(self.seed, "full", index)
-        model = train_network(architecture, self.data, recipe, seed, compiled=compiled)
+        model = train_network(architecture, self.data, self.recipe, seed)
         seconds, cpu_seconds = clock.seconds(), time.process_time() - before
         return {
             "full_accuracy": accuracy(model, self.validation),
             "test_accuracy": accuracy(model, self.test),
             "seconds": seconds,
             "cpu_seconds": cpu_seconds,
-            "compiled": compiled,
         }
 
 

@@ -27,7 +27,7 @@ def source(payloads: Iterable[tuple[str, int]]):
     return lambda: next(tasks, None)
 
 
-def drive(executor, payloads, stop_at: int | None = None) -> tuple[dict[int, Outcome], list[Report]]:
+def drive(executor, payloads, stop_at: int | None = None) -> tuple[dict[int, Outcome], list]:
     outcomes, reports = {}, []
     for event in executor.run(source(payloads)):
         if isinstance(event, Report):

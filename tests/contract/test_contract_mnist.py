@@ -19,7 +19,7 @@ FINGERPRINT = "7a2f4e223b4160926693eb2fb52519543007efadfb387149fe289952179b579a"
 def test_shapes_counts_and_fingerprint(mnist):
     assert mnist.fingerprint == FINGERPRINT
     assert mnist.image_shape == (1, 28, 28)
-    assert (len(mnist.train), len(mnist.validation)) == (54000, 6000)
+    assert (len(mnist.train), len(mnist.validation)) == (54001, 5999)
     counts = mnist.class_counts() + torch.bincount(mnist.validation.labels)
     assert counts.tolist() == TRAIN
     assert (mnist.class_counts() / counts - 0.9).abs().max() < 1e-3

@@ -91,25 +91,6 @@ def test_datadams_defaults_are_the_papers():
 
 
 @pytest.mark.parametrize(
-    ("section", "change"),
-    [("distill", {"ipc": 20}), ("verify", {"recipe": {"lr": 0.1}}), ("verify", {"top": 3})],
-)
-def test_a_setting_given_alone_leaves_its_neighbours_at_their_defaults(section, change):
-    """`[verify.recipe] lr = 0.1` should not also turn 3 epochs into 60."""
-    data = {"data": {"dataset": "digits"}}
-    default = RunConfig.parse(data).to_dict()[section]
-    found = RunConfig.parse({**data, section: change}).to_dict()[section]
-
-    def merge(base, over):
-        return {
-            **base,
-            **{k: merge(base[k], v) if isinstance(v, dict) else v for k, v in over.items()},
-        }
-
-    assert found == merge(default, change)
-
-
-@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a = ", "is not valid TOML"),

@@ -12,7 +12,15 @@ from nasproxy._files import ensure_folder, read_json, sha256_of, write_bytes, wr
 from nasproxy._random import named_generator, named_seed
 from nasproxy._timing import Stopwatch
 from nasproxy.errors import ArtifactError, ConfigError
-from nasproxy.run_folder import begin_run, locked, read_records, read_run, read_timings, write_timing
+from nasproxy.run_folder import (
+    amend_run,
+    begin_run,
+    locked,
+    read_records,
+    read_run,
+    read_timings,
+    write_timing,
+)
 
 
 def test_sha256():
@@ -29,7 +37,7 @@ def test_files_are_whole_or_as_they_were(tmp_path, monkeypatch):
     for name in ("fsync", "replace"):
         with monkeypatch.context() as patched:
             patched.setattr(os, name, full)
-            with pytest.raises(ArtifactError, match="cannot write .*No space left.*--out"):
+            with pytest.raises(ArtifactError, match=r"cannot write .*No space left.*--out"):
                 write_bytes(path, b"new")
         assert path.read_bytes() == b"old"
         assert os.listdir(path.parent) == ["file"]
@@ -41,15 +49,16 @@ def test_files_are_whole_or_as_they_were(tmp_path, monkeypatch):
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "file").touch()
     for call in (lambda p: write_bytes(p / "x", b""), ensure_folder):
-        with pytest.raises(ArtifactError, match="cannot write .*file"):
+        with pytest.raises(ArtifactError, match=r"cannot write .*file"):
             call(tmp_path / "file")
-    with pytest.raises(ArtifactError, match="another|cannot write"), locked(tmp_path / "file"):
+    with pytest.raises(ArtifactError, match=r"another|cannot write"), locked(tmp_path / "file"):
         pass
 
 
 def test_json(tmp_path):
     write_json(tmp_path / "a.json", {"b": [1, "é"], "a": None})
-    assert (tmp_path / "a.json").read_text() == '{\n  "b": [\n    1,\n    "é"\n  ],\n  "a": null\n}\n'
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == '{\n  "b": [\n    1,\n    "é"\n  ],\n  "a": null\n}\n'
     assert list(read_json(tmp_path / "a.json")) == ["b", "a"]
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", float("nan"))
@@ -76,13 +85,26 @@ def test_named_seeds():
 
 def test_begin_run(tmp_path):
     folder = tmp_path / "run"
-    record = {"config": {"a": 1, "b": 2}, "seed": 0}
-    begin_run(folder, record, fixed=("a",))
-    assert read_run(folder)["config"] == record["config"]
-    begin_run(folder, {**record, "config": {"a": 1, "b": 3}}, fixed=("a",))
-    assert read_run(folder)["config"]["b"] == 3
-    with pytest.raises(ArtifactError, match=r"another run \(a 1 instead of 2\)"):
-        begin_run(folder, {**record, "config": {"a": 2, "b": 3}}, fixed=("a",))
+
+    def begin(**search: object) -> None:
+        begin_run(folder, {"config": {"search": search, "x": 1}, "seed": 0}, ("trials",))
+
+    begin(lr=1, trials=3, recipe={"epochs": 2})
+    amend_run(folder, config={"verify": {"top": 5}}, search_workers=2)
+    begin(lr=1, trials=9, recipe={"epochs": 2})
+    run = read_run(folder)
+    assert run["config"]["search"]["trials"] == 9
+    assert (run["config"]["verify"], run["search_workers"]) == ({"top": 5}, 2)
+    before = (folder / "run.json").read_bytes()
+    for search, message in [
+        ({"lr": 2, "trials": 9, "recipe": {"epochs": 2}}, r"search.lr 1 instead of 2"),
+        ({"lr": 1, "recipe": {"epochs": 3}}, r"search.recipe.epochs 2 instead of 3"),
+        ({"lr": 1, "more": 1, "recipe": {"epochs": 2}}, r"search.more None instead of 1"),
+        ({"trials": 9, "recipe": {"epochs": 2}}, r"search.lr 1 instead of"),
+    ]:
+        with pytest.raises(ArtifactError, match=f"holds another run.*{message}.*another --out"):
+            begin(**search)
+    assert (folder / "run.json").read_bytes() == before
     write_json(folder / "run.json", {"schema_version": 2, "config": {}})
     with pytest.raises(ArtifactError, match="schema version 2, this nasproxy reads 1"):
         read_run(folder)
@@ -113,9 +135,12 @@ def test_damaged_timings(tmp_path, content):
 
 def test_locks_end_with_their_block(tmp_path):
     for _ in range(2):
-        with locked(tmp_path):
-            with pytest.raises(ArtifactError, match="another process works on"), locked(tmp_path):
-                pass
+        with (
+            locked(tmp_path),
+            pytest.raises(ArtifactError, match="another process works on"),
+            locked(tmp_path),
+        ):
+            pass
 
 
 def test_devices():

@@ -84,5 +84,5 @@ def test_no_calibration_images_where_none_are_asked_for(digits):
 
 
 def test_unknown_data_set():
-    with pytest.raises(DataError, match="unknown data set 'digit'.*did you mean 'digits'"):
+    with pytest.raises(DataError, match=r"unknown data set 'digit'.*did you mean 'digits'"):
         load_dataset(DataConfig(dataset="digit"))

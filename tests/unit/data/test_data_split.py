@@ -31,7 +31,12 @@ def test_both_parts_of_a_class_of_two_get_one():
 
 @pytest.mark.parametrize(
     ("size", "counts"),
-    [(36, [20, 10, 5, 0, 1]), (99, [20, 10, 5, 0, 1]), (18, [10, 5, 2, 0, 1]), (1, [1, 1, 1, 0, 1])],
+    [
+        (36, [20, 10, 5, 0, 1]),
+        (99, [20, 10, 5, 0, 1]),
+        (18, [10, 5, 2, 0, 1]),
+        (1, [1, 1, 1, 0, 1]),
+    ],
 )
 def test_subset_keeps_proportions(size, counts):
     chosen = stratified_subset(LABELS, size, named_generator(0))

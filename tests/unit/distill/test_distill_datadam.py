@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -73,9 +74,8 @@ def test_no_loss_where_the_synthetic_images_are_the_real_ones(data, p):
         assert value.item() > 1e-4  # the labels matter
 
 
-def losses_by_hand(distiller, network, real, real_labels, made, made_labels, k):
+def losses_by_hand(distiller, seen, real_labels, synthetic, made_labels, *, k):
     """Loops over classes, layers and places: equations 2 and 3 as they are written."""
-    seen, synthetic = network.features(real), network.features(made)
 
     def maps(layer):
         z = layer.abs().pow(distiller.config.p).sum(1).flatten(1)
@@ -97,10 +97,9 @@ def test_losses_are_equations_2_and_3(data, p):
     network = build_model({"depth": 3, "width": 4}, (1, 8, 8), 3, named_generator(0)).double()
     real, labels = data.train.images.double(), data.train.labels
     made, made_labels = torch.randn(6, 1, 8, 8).double(), torch.tensor([0, 0, 1, 2, 2, 2])
-    found = distiller.losses(
-        network.features(real), labels, network.features(made), made_labels, 3
-    )
-    expected = losses_by_hand(distiller, network, real, labels, made, made_labels, 3)
+    seen, synthetic = network.features(real), network.features(made)
+    found = distiller.losses(seen, labels, synthetic, made_labels, 3)
+    expected = losses_by_hand(distiller, seen, labels, synthetic, made_labels, k=3)
     torch.testing.assert_close(torch.stack(found), torch.stack(expected))
 
 
@@ -177,8 +176,6 @@ def test_updates_are_sgd_with_momentum(data):
     ids=str,
 )  # fmt: skip
 def test_every_setting_matters(make_dataset, change):
-    from dataclasses import replace
-
     data = replace(make_dataset(), augmentation=DIGITS)
     start = DataDAM(TINY).start(data)
     one = run(data, TINY.replace(iterations=1), start)[0]
@@ -228,8 +225,8 @@ def test_starts(digits):
         assert start.images.shape == (50, 1, 8, 8)
         assert not start.velocity.any()
         assert start.iteration == 0
-    real = {row.tobytes(): label.item()
-            for row, label in zip(digits.train.images.numpy(), digits.train.labels, strict=True)}  # fmt: skip
+    rows = [row.tobytes() for row in digits.train.images.numpy()]
+    real = dict(zip(rows, digits.train.labels.tolist(), strict=True))
     for init in ("real", "kcenter"):
         found = [real[row.tobytes()] for row in starts[init].images.numpy()]
         assert found == starts[init].labels.tolist()

@@ -30,7 +30,7 @@ def data(make_dataset):
     return make_dataset()
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -38,13 +38,13 @@ def kill_at(iteration: int):
     def watch(progress):
         assert (progress.stage, progress.total) == ("distill", CONFIG.iterations)
         if progress.done == iteration:
-            raise Killed
+            raise KilledError
 
     return watch
 
 
 def interrupt(data, folder: Path, iteration: int = 3, config=CONFIG) -> Path:
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         distill(data, config, folder, watch=kill_at(iteration))
     return folder / CHECKPOINT_FILE
 
@@ -101,9 +101,9 @@ def test_seconds_add_up_over_interruptions(data, tmp_path):
         time.sleep(0.02)
         if progress.done == 5 and not (tmp_path / "killed").exists():
             (tmp_path / "killed").touch()
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         distill(data, CONFIG, tmp_path, watch=watch)
     assert distill(data, CONFIG, tmp_path, watch=watch).manifest.seconds > 7 * 0.02
 
@@ -132,9 +132,9 @@ def test_a_folder_of_another_configuration_or_data_set_is_refused(data, make_dat
     interrupt(data, tmp_path / "half")
     for folder in (tmp_path / "done", tmp_path / "half"):
         before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
-        with pytest.raises(ArtifactError, match="image_lr 1.0 instead of 2.0.*--out"):
+        with pytest.raises(ArtifactError, match=r"image_lr 1.0 instead of 2.0.*--out"):
             distill(data, CONFIG.replace(image_lr=2.0), folder)
-        with pytest.raises(ArtifactError, match="other data|this proxy was made from"):
+        with pytest.raises(ArtifactError, match=r"other data|this proxy was made from"):
             distill(make_dataset(seed=1), CONFIG, folder)
         assert before == sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
 
@@ -164,9 +164,7 @@ def test_a_damaged_checkpoint(data, tmp_path, damage):
         else:
             save_file(tensors, path, {"key": "{}", "progress": "[]"})
     else:
-        path.write_bytes(
-            {"empty": b"", "truncated": content[:-9], "garbage": b"\x80" * 99}[damage]
-        )
+        path.write_bytes({"empty": b"", "truncated": content[:-9], "garbage": b"\x80" * 99}[damage])
     with pytest.raises(ArtifactError, match=r"checkpoint.safetensors is damaged|another, unfin"):
         distill(data, CONFIG, tmp_path)
 

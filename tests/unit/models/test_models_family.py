@@ -32,7 +32,7 @@ def test_named_architectures():
     assert named_architecture("convnet-3") == {"family": "convnet", "depth": 3, "width": 128}
     assert named_architecture("convnet-7", 16)["width"] == 16
     assert named_architecture("mlp", 32) == {"family": "mlp", "hidden": [32, 32]}
-    with pytest.raises(ConfigError, match="'convnet3'.*did you mean 'convnet-3'"):
+    with pytest.raises(ConfigError, match=r"'convnet3'.*did you mean 'convnet-3'"):
         named_architecture("convnet3")
 
 

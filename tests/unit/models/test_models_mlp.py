@@ -12,9 +12,7 @@ from nasproxy.search.space import load_space
 
 
 def test_hidden_sizes_and_features():
-    model = build_model(
-        {"family": "mlp", "hidden": [5, 7]}, (1, 4, 3), 2, named_generator(0)
-    )
+    model = build_model({"family": "mlp", "hidden": [5, 7]}, (1, 4, 3), 2, named_generator(0))
     images = torch.randn(6, 1, 4, 3)
     features = model.features(images)
     assert [tuple(layer.shape) for layer in features.layers] == [(6, 1, 1, 5), (6, 1, 1, 7)]

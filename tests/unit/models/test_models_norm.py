@@ -11,9 +11,7 @@ from nasproxy.models.family import build_model
 from nasproxy.models.norm import NORMS, build_norm, recalibrate_batch_norm
 
 
-@pytest.mark.parametrize(
-    ("name", "group"), [("instance", 1), ("layer", 8), ("group", 2)], ids=lambda v: str(v)
-)
+@pytest.mark.parametrize(("name", "group"), [("instance", 1), ("layer", 8), ("group", 2)], ids=str)
 def test_group_norms_by_hand(name, group):
     """`group` channels share a mean and a variance."""
     x = torch.randn(3, 8, 4, 5) * 3 + 1
@@ -35,7 +33,7 @@ def test_batch_and_none():
 def test_errors():
     with pytest.raises(ConfigError, match="multiple of 4 for norm group, got 6"):
         build_norm("group", 6)
-    with pytest.raises(ConfigError, match="unknown norm 'bach'.*did you mean 'batch'"):
+    with pytest.raises(ConfigError, match=r"unknown norm 'bach'.*did you mean 'batch'"):
         build_norm("bach", 8)
 
 

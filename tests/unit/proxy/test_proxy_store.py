@@ -45,9 +45,7 @@ def rewrite(folder: Path, content: bytes, **manifest: object) -> None:
 
 
 def test_round_trip(proxy, tmp_path):
-    full = replace(
-        proxy, soft_labels=torch.rand(3, 3).softmax(1), step_size=torch.tensor(0.01)
-    )
+    full = replace(proxy, soft_labels=torch.rand(3, 3).softmax(1), step_size=torch.tensor(0.01))
     saved = save_proxy(full, tmp_path)
     found = load_proxy(tmp_path)
     for name in ("images", "labels", "soft_labels", "step_size"):
@@ -68,8 +66,9 @@ def test_sealing_twice_changes_nothing(proxy):
 def test_every_flipped_byte_and_every_truncation_is_noticed(folder):
     path = folder / TENSORS_FILE
     content = path.read_bytes()
-    damaged = [content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :] for i in range(len(content))]
-    damaged += [content[:i] for i in range(0, len(content), 7)] + [content + b"\0"]
+    size = len(content)
+    damaged = [content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :] for i in range(size)]
+    damaged += [content[:i] for i in range(0, size, 7)] + [content + b"\0"]
     for other in damaged:
         path.write_bytes(other)
         with pytest.raises(ArtifactError, match="damaged or was changed: sha256"):
@@ -221,7 +220,7 @@ def test_missing_files(folder, tmp_path):
     with pytest.raises(ArtifactError, match=r"cannot read .*proxy\.safetensors"):
         load_proxy(folder)
     for other in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(ArtifactError, match="is not a proxy: it has no manifest.json"):
+        with pytest.raises(ArtifactError, match=r"is not a proxy: it has no manifest.json"):
             load_proxy(other)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -19,7 +20,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -77,9 +78,9 @@ def test_interrupted_and_gone_on_with(searched, digits, random_proxy, tmp_path, 
     def kill(progress):
         assert (progress.stage, progress.total) == ("search", 10)
         if progress.done == stop:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         search(digits, random_proxy, searched.config, tmp_path / "run", engine="serial", watch=kill)
     assert len(read_json(tmp_path / "run" / "candidates.json")) == stop
     seen = []
@@ -96,7 +97,7 @@ def test_a_finished_search_returns_at_once_and_may_be_extended(
 ):
     folder = shutil.copytree(searched.folder, tmp_path / "run")
     seen = []
-    again = search(digits, random_proxy, searched.config, folder, engine="serial", watch=seen.append)
+    again = search(digits, random_proxy, searched.config, folder, workers=1, watch=seen.append)
     assert (again, seen) == (searched.candidates, [])
     longer = searched.make_config(trials=99)
     more = search(digits, random_proxy, longer, folder, engine="serial", watch=seen.append)
@@ -108,7 +109,7 @@ def test_a_finished_search_returns_at_once_and_may_be_extended(
 def test_a_renamed_folder_goes_on_too(searched, digits, random_proxy, tmp_path):
     folder = shutil.copytree(searched.folder, tmp_path / "renamed")
     seen = []
-    again = search(digits, random_proxy, searched.config, folder, engine="serial", watch=seen.append)
+    again = search(digits, random_proxy, searched.config, folder, workers=1, watch=seen.append)
     assert seen == []
     assert again == searched.candidates
 
@@ -127,21 +128,41 @@ def test_a_repeated_search_keeps_what_verify_noted(searched, digits, random_prox
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 1}, "search_fixed"),
-        ({"sampler": "random"}, "search_fixed"),
-        ({"recipe": Recipe(epochs=3)}, "search_fixed"),
+        ({"seed": 1}, "search.seed 0 instead of 1"),
+        ({"sampler": "random"}, "search.sampler 'tpe' instead of 'random'"),
+        ({"recipe": Recipe(epochs=3)}, "search.recipe.epochs 2 instead of 3"),
     ],
 )
 def test_another_run_in_the_folder_is_refused(searched, digits, random_proxy, change, message):
     before = (searched.folder / "run.json").read_bytes()
-    with pytest.raises(ArtifactError, match="holds another run.*choose another --out"):
+    with pytest.raises(ArtifactError, match=f"holds another run.*{message}.*choose another --out"):
         search(digits, random_proxy, searched.make_config(**change), searched.folder)
     assert (searched.folder / "run.json").read_bytes() == before
 
 
 def test_another_proxy_in_the_folder_is_refused(searched, digits):
-    with pytest.raises(ArtifactError, match="holds another run.*proxy_sha256"):
+    with pytest.raises(ArtifactError, match=r"holds another run.*proxy_sha256"):
         search(digits, make_baseline(digits, "random", 3, 1), searched.config, searched.folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("[4, 8, 12]", "[4, 8]"), ('norm = ["none", "batch"]\n', ""), ("[1, 2]", "[2, 1]")],
+    ids=["fewer values", "a parameter less", "another order"],
+)
+def test_an_edited_space_is_another_run(  # noqa: PLR0917
+    searched, digits, random_proxy, tmp_path, old, new
+):
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    path = Path(searched.config.space)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    try:
+        with pytest.raises(ArtifactError, match=r"holds another run.*space"):
+            search(digits, random_proxy, searched.config, folder, engine="serial")
+    finally:
+        path.write_text(text)
 
 
 def test_a_run_without_its_record_is_refused(searched, digits, random_proxy, tmp_path):
@@ -170,15 +191,14 @@ def test_unknown_space(searched, digits, random_proxy, tmp_path):
         search(digits, random_proxy, searched.make_config(space="convnat"), tmp_path / "run")
 
 
-def test_failed_and_pruned_candidates_are_recorded(searched, digits, random_proxy, tmp_path):
-    """A learning rate at which some architectures diverge; the search goes on."""
-    recipe = Recipe(epochs=4, lr=1e4)
-    config = searched.make_config(trials=6, recipe=recipe, pruner="median", sampler="grid")
+def test_failed_candidates_are_recorded(searched, digits, random_proxy, tmp_path):
+    """At this learning rate every one diverges; the search goes on."""
+    recipe = Recipe(epochs=4, lr=1e20)
+    config = searched.make_config(trials=3, recipe=recipe, pruner="median", sampler="grid")
     candidates = search(digits, random_proxy, config, tmp_path / "run", engine="serial")
-    assert len(candidates) == 6
-    failed = [c for c in candidates if c["status"] == "failed"]
-    assert failed
-    for candidate in failed:
+    assert len(candidates) == 3
+    for candidate in candidates:
+        assert candidate["status"] == "failed"
         assert candidate["proxy_accuracy"] is None
         assert "diverged" in candidate["reason"]
         assert candidate["num_params"] > 0

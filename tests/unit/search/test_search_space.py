@@ -140,16 +140,18 @@ def test_too_many_architectures_are_refused_in_time(write):
 
 
 def test_unknown_names_and_files(tmp_path):
-    with pytest.raises(SearchSpaceError, match="'convnt'.*did you mean 'convnet'.*path to a .toml"):
+    with pytest.raises(
+        SearchSpaceError, match=r"'convnt'.*did you mean 'convnet'.*path to a .toml"
+    ):
         load_space("convnt")
-    with pytest.raises(SearchSpaceError, match="cannot read .*absent.toml"):
+    with pytest.raises(SearchSpaceError, match=r"cannot read .*absent.toml"):
         load_space(str(tmp_path / "absent.toml"))
+    (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
     with pytest.raises(ConfigError, match="is not valid TOML"):
-        (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
         read_toml(tmp_path / "latin.toml")
 
 
 def test_nothing_fits(write):
     space = load_space(write(CONVNET + "depth = [4, 5]\n"))
-    with pytest.raises(SearchSpaceError, match="no architecture of space mine fits.*depth 4"):
+    with pytest.raises(SearchSpaceError, match=r"no architecture of space mine fits.*depth 4"):
         space.feasible_points((1, 8, 8))

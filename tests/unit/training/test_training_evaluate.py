@@ -45,7 +45,7 @@ def test_no_auc_where_one_class_occurs():
 def test_outputs_that_are_not_finite(measure, value):
     data = logits_as_images(20, 3)
     data.images[7, 1] = value
-    with pytest.raises(EvaluationError, match="diverged.*not finite"):
+    with pytest.raises(EvaluationError, match=r"diverged.*not finite"):
         measure(nn.Flatten(), data)
 
 

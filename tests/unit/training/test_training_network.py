@@ -46,9 +46,7 @@ def test_calibration_changes_batch_norm_alone(data):
     assert torch.equal(plain.classifier.weight, calibrated.classifier.weight)
     seen = calibrated.blocks[0][0](real)
     torch.testing.assert_close(calibrated.blocks[0][1].running_mean, seen.mean((0, 2, 3)))
-    assert not torch.equal(
-        plain.blocks[0][1].running_mean, calibrated.blocks[0][1].running_mean
-    )
+    assert not torch.equal(plain.blocks[0][1].running_mean, calibrated.blocks[0][1].running_mean)
 
 
 def test_misfits_are_config_errors(data):

@@ -17,7 +17,7 @@ from nasproxy.verify.training import FullTraining, TrainingRecords
 CONFIG = VerifyConfig(top=2, uniform=3, seeds=2, recipe=Recipe(epochs=1, recalibrate_images=0))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -72,9 +72,9 @@ def test_a_repeated_call_trains_nothing(digits, folder):
 def test_interrupted_and_gone_on_with(digits, folder, tmp_path):
     def kill(progress):
         if progress.done == 3:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         verify(digits, folder, CONFIG, engine="serial", watch=kill)
     assert not (folder / "verification.json").exists()
     before = times(folder)
@@ -120,6 +120,10 @@ def test_a_failed_training_is_recorded_and_the_rest_goes_on(digits, folder):
     for entry in failed:
         assert "diverged" in entry["errors"][0]
         assert entry["full_accuracy"] == []
+    # a failure is no record: the next call tries those again, and only those
+    seen = []
+    assert verify(digits, folder, config, engine="serial", watch=seen.append) == verified
+    assert len(seen) == len(failed)
 
 
 def test_the_whole_space_as_a_uniform_sample(searched, digits, random_proxy, tmp_path):
@@ -175,9 +179,7 @@ def test_one_full_training(digits):
     from nasproxy._random import named_seed
     from nasproxy.training.network import TrainingSet, train_network
 
-    data = TrainingSet(
-        digits.train.images, digits.train.labels, 10, digits.augmentation
-    )
+    data = TrainingSet(digits.train.images, digits.train.labels, 10, digits.augmentation)
     test = load_test_split(digits)
     recipe = Recipe(epochs=1, recalibrate_images=0)
     architecture = {"depth": 1, "width": 4}
