@@ -184,7 +184,14 @@ class DataDAMConfig(Config):
 
 DATADAM_PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
-    "cpu": {"iterations": 1500, "p": 1.0, "loss_scale": 100.0, "real_batch": 64, "width": 32},
+    "cpu": {
+        "iterations": 2500,
+        "image_lr": 5.0,
+        "p": 1.0,
+        "loss_scale": 100.0,
+        "real_batch": 64,
+        "width": 32,
+    },
 }
 
 

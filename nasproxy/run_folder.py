@@ -131,11 +131,11 @@ def read_timings(folder: Path) -> dict[str, float]:
     """
     path = folder / TIMINGS_FILE
     timings = read_json(path) if path.exists() else {}
-    numbers = isinstance(timings, dict) and all(
-        isinstance(value, int | float) for value in timings.values()
-    )
-    if not numbers:
-        raise ArtifactError(f"{path} must hold seconds by stage; restore or delete it")
+    if not isinstance(timings, dict):
+        raise ArtifactError(f"{path} must hold seconds by stage, got {type(timings).__name__}")
+    for stage, seconds in timings.items():
+        if not isinstance(seconds, int | float):
+            raise ArtifactError(f"{path}: {stage} must be a number of seconds, got {seconds!r}")
     return timings
 
 

@@ -33,11 +33,11 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
                 raise DataError(f"{path} is not an idx file of bytes (header {header.hex()})")
             sizes = [file.read(4) for _ in range(header[3])]
             shape = tuple(int.from_bytes(size, "big") for size in sizes)
-            if len(sizes[-1]) != 4 or len(shape) > MAX_DIMENSIONS or 0 in shape:
+            if len(sizes[-1]) != 4 or len(shape) > MAX_DIMENSIONS:
                 raise DataError(f"{path} has a damaged header; fetch the file again")
             expected = math.prod(shape)
-            if expected > MAX_IDX_BYTES:
-                raise DataError(f"{path} claims {expected} bytes: more than this reader allows")
+            if math.prod(max(size, 1) for size in shape) > MAX_IDX_BYTES:
+                raise DataError(f"{path} claims shape {shape}: more than this reader allows")
             content = file.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {error}; fetch the file again") from error

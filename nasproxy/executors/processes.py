@@ -90,6 +90,8 @@ class _Worker:
 
     def close(self) -> None:
         self.connection.close()
+        if self.task is None:  # it reads the end of the connection and leaves by itself
+            self._process.join(5)
         self._process.terminate()
         self._process.join(5)
         if self._process.is_alive():
