@@ -30,9 +30,7 @@ class Config(BaseModel):
         try:
             text = json.dumps(values)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ConfigError(
-                f"{where or 'the settings'}: {error}; dates are no setting"
-            ) from error
+            raise ConfigError(_not_json(values, where)) from error
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -59,6 +57,18 @@ def _first_fault(model: type[BaseModel], error: ValidationError, where: str) -> 
     rule = fault["msg"].replace("Input should be", "must be").replace("Input should", "must")
     flag = f" (--{name.replace('_', '-')})" if name and not name.isdigit() else ""
     return f"{path} {rule}, got {value!r}{flag}"
+
+
+def _not_json(values: dict[str, Any], where: str) -> str:
+    """Name the first setting that is no text, number, truth value, list or table."""
+    for name, value in values.items():
+        path = f"{where}.{name}" if where else name
+        if isinstance(value, dict):
+            if found := _not_json(value, path):
+                return found
+        elif not isinstance(value, str | int | float | list | tuple | None):
+            return f"{path} must not be a {type(value).__name__}, got {value}"
+    return "" if where else "the settings hold a value that JSON does not know"
 
 
 def _known_paths(model: type[BaseModel], prefix: str) -> list[str]:

@@ -36,8 +36,9 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
             if len(sizes[-1]) != 4 or len(shape) > MAX_DIMENSIONS:
                 raise DataError(f"{path} has a damaged header; fetch the file again")
             expected = math.prod(shape)
-            if math.prod(max(size, 1) for size in shape) > MAX_IDX_BYTES:
-                raise DataError(f"{path} claims shape {shape}: more than this reader allows")
+            claimed = math.prod(max(size, 1) for size in shape)
+            if claimed > MAX_IDX_BYTES:
+                raise DataError(f"{path} claims {claimed} bytes: more than this reader allows")
             content = file.read(expected + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {error}; fetch the file again") from error

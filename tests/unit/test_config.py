@@ -87,7 +87,7 @@ def test_datadams_defaults_are_the_papers():
     config = DataDAMConfig(**DATADAM_PRESETS["paper"])
     assert (config.image_lr, config.image_momentum, config.iterations) == (1.0, 0.5, 8000)
     assert (config.p, config.task_balance, config.width, config.norm) == (4, 0.01, 128, "instance")
-    assert DataDAMConfig(**DATADAM_PRESETS["cpu"]).iterations == 1500
+    assert DataDAMConfig(**DATADAM_PRESETS["cpu"]).iterations == 2500
 
 
 @pytest.mark.parametrize(
