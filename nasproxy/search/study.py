@@ -115,13 +115,13 @@ class ArchitectureStudy:
             trial.set_user_attr(name, value)
 
     def should_prune(self, number: int, step: int, value: float) -> bool:
-        """Record an intermediate accuracy and ask the pruner."""
+        """Record an intermediate accuracy and ask the pruner; the uniform sample stays whole."""
         trial = optuna.trial.Trial(self._study, self.trials[number]._trial_id)
         with warnings.catch_warnings():
             # a trial that an interrupted run began reports its first steps again
             warnings.filterwarnings("ignore", message="The reported value is ignored")
             trial.report(value, step)
-        return trial.should_prune()
+        return self.trials[number].user_attrs["origin"] != "uniform" and trial.should_prune()
 
     def complete(self, number: int, result: CandidateResult) -> None:
         """Record a result."""
@@ -149,8 +149,10 @@ class ArchitectureStudy:
     def _next_point(self, number: int) -> tuple[Params, str]:
         if self._config.sampler == "grid":
             return self._points[number], "grid"
-        if self._config.sampler == "random" or number < self._num_uniform():
+        if number < self._num_uniform():
             return self._next_uniform(), "uniform"
+        if self._config.sampler == "random":  # what a pruner leaves is no uniform sample
+            return self._next_uniform(), "uniform" if self._config.pruner == "none" else "random"
         self._remember(number - LAG + 1)
         seen = {point_key(trial.params) for trial in self.trials.values()}
         self._memory.sampler = optuna.samplers.TPESampler(

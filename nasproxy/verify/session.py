@@ -7,12 +7,11 @@ from typing import Any
 
 from nasproxy._environment import versions
 from nasproxy._files import write_json
-from nasproxy._timing import Stopwatch
 from nasproxy.config import VerifyConfig
 from nasproxy.data.dataset import Dataset
 from nasproxy.data.holdout import load_test_split
 from nasproxy.errors import ArtifactError
-from nasproxy.executors.base import Outcome, Report, Task
+from nasproxy.executors.base import Executor, Outcome, Report, Task
 from nasproxy.executors.choose import choose_executor
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.run_folder import (
@@ -23,8 +22,6 @@ from nasproxy.run_folder import (
     locked,
     read_records,
     read_run,
-    read_timings,
-    write_timing,
 )
 from nasproxy.training.network import TrainingSet
 from nasproxy.verify.select import Candidate, select_top, select_uniform
@@ -73,7 +70,7 @@ def verify(
             f"{data}): give the data set, size, split and seed of the search"
         )
     candidates = read_records(folder, CANDIDATES_FILE, CANDIDATE_KEYS)
-    covered = len(candidates) >= run["space"]["feasible"]
+    covered = sum(c["status"] == "complete" for c in candidates) >= run["space"]["feasible"]
     top = select_top(candidates, config.top)
     uniform = select_uniform(candidates, config.uniform, config.seed, covers_space=covered)
     chosen = {c["trial"]: c for c in [*top, *uniform]}
@@ -83,30 +80,10 @@ def verify(
         recipe=config.recipe,
         seed=config.seed,
     )
-    tasks = [(c, index) for index in range(config.seeds) for c in chosen.values()]
-    todo = [task for task in tasks if records.read(task[0]["architecture"], task[1]) is None]
     with locked(folder):
-        clock = Stopwatch()
-        already = read_timings(folder).get("verify_seconds", 0.0)
-        work = FullTraining(
-            data=TrainingSet(
-                dataset.train.images,
-                dataset.train.labels,
-                dataset.num_classes,
-                dataset.augmentation,
-            ),
-            validation=dataset.validation,
-            test=load_test_split(dataset),
-            recipe=config.recipe,
-            seed=config.seed,
+        executor = choose_executor(
+            _build_work(dataset, config), dataset.train.labels.device, workers, engine
         )
-        executor = choose_executor(work, dataset.train.labels.device, workers, engine)
-        waiting = iter(enumerate(todo))
-
-        def next_task() -> Task | None:
-            key, (candidate, index) = next(waiting, (0, (None, 0)))
-            return None if candidate is None else Task(key, (candidate["architecture"], index))
-
         amend_run(
             folder,
             config={"verify": config.to_dict()},
@@ -114,19 +91,8 @@ def verify(
             verify_workers=executor.num_workers,
             verify_versions=versions(),
         )
-        done = len(tasks) - len(todo)
-        errors: dict[int, list[str]] = {}
-        for event in executor.run(next_task):
-            if isinstance(event, Report):
-                continue
-            candidate, index = todo[event.key]
-            if event.error is None:
-                records.write(candidate["architecture"], index, event.value)
-            else:  # kept out of the records: the next call tries again
-                errors.setdefault(candidate["trial"], []).append(event.error)
-            done += 1
-            write_timing(folder, "verify_seconds", already + clock.seconds())
-            watch(Progress("verify", done, len(tasks), _message(event)))
+        wanted = [(c, index) for index in range(config.seeds) for c in chosen.values()]
+        errors = _train_missing(wanted, records, executor, watch)
         verified = [
             {**_summarize(c, top, uniform), **_measured(c, records, config.seeds)}
             | {"errors": errors.get(trial, [])}
@@ -134,6 +100,42 @@ def verify(
         ]
         write_json(folder / VERIFICATION_FILE, verified)
     return verified
+
+
+def _build_work(dataset: Dataset, config: VerifyConfig) -> FullTraining:
+    """Gather what full trainings need; here the test split comes in."""
+    train = dataset.train
+    return FullTraining(
+        data=TrainingSet(train.images, train.labels, dataset.num_classes, dataset.augmentation),
+        validation=dataset.validation,
+        test=load_test_split(dataset),
+        recipe=config.recipe,
+        seed=config.seed,
+    )
+
+
+def _train_missing(
+    wanted: list[tuple[Candidate, int]],
+    records: TrainingRecords,
+    executor: Executor,
+    watch: Watch,
+) -> dict[int, list[str]]:
+    """Do the trainings that have no record yet; return what failed, by trial."""
+    todo = [(c, index) for c, index in wanted if records.read(c["architecture"], index) is None]
+    waiting = iter([Task(key, (c["architecture"], index)) for key, (c, index) in enumerate(todo)])
+    done = len(wanted) - len(todo)
+    errors: dict[int, list[str]] = {}
+    for event in executor.run(lambda: next(waiting, None)):
+        if isinstance(event, Report):
+            continue
+        candidate, index = todo[event.key]
+        if event.error is None:
+            records.write(candidate["architecture"], index, event.value)
+        else:  # kept out of the records: the next call tries again
+            errors.setdefault(candidate["trial"], []).append(event.error)
+        done += 1
+        watch(Progress("verify", done, len(wanted), _message(event)))
+    return errors
 
 
 def _summarize(
