@@ -129,7 +129,7 @@ class DataConfig(Config):
 class Recipe(Config):
     """How a network is trained and scored; part of every result."""
 
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(300, ge=1)
     batch_size: int = Field(256, ge=1)
     lr: float = Field(0.05, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)

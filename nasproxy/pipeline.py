@@ -89,9 +89,10 @@ def run(
     """
     folder = Path(folder)
     dataset = load_dataset(config.data).to(device or torch.device("cpu"))
-    proxy = open_proxy(
-        config.proxy, dataset, folder, config.distill, ipc=config.distill.ipc, watch=watch
-    )
+    if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere
+        proxy = distill(dataset, config.distill, folder / PROXY_FOLDER, watch=watch)
+    else:
+        proxy = open_proxy(config.proxy, dataset, folder, config.distill, watch=watch)
     search(dataset, proxy, config.search, folder, workers=workers, watch=watch)
     verify(dataset, folder, config.verify, workers=workers, watch=watch)
     return report(folder)

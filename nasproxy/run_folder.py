@@ -23,36 +23,41 @@ STUDY_FILE = "study.db"
 PROXY_FOLDER = "proxy"
 
 
-def begin_run(folder: Path, record: dict[str, Any], may_differ: tuple[str, ...] = ()) -> None:
-    """Write `run.json`, or check that the folder belongs to this very run.
+def check_run(folder: Path, record: dict[str, Any], may_differ: tuple[str, ...] = ()) -> None:
+    """Check that a folder is new, or belongs to this very run.
 
     Args:
-        folder: created if need be.
-        record: what to write.
+        folder: of the run.
+        record: what `begin_run` will write.
         may_differ: settings of the search that may change when a run goes on.
 
     Raises:
         ArtifactError: the folder holds another run; the message says what differs.
     """
-    path = folder / RUN_FILE
-    if path.exists():
-        before = read_run(folder)
-        wanted = _flat(record["config"])
-        found = _flat({name: before["config"].get(name) for name in record["config"]})
-        different = [
-            f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
-            for name in {**wanted, **found}
-            if found.get(name) != wanted.get(name)
-            and name.removeprefix("search.") not in may_differ
-        ]
-        if different:
-            raise ArtifactError(
-                f"{folder} holds another run ({'; '.join(different)[:300]}): choose another --out"
-            )
-        record = {**before, **record, "config": {**before["config"], **record["config"]}}
-    elif (folder / CANDIDATES_FILE).exists() or (folder / STUDY_FILE).exists():
-        raise ArtifactError(f"{folder} holds a run without its {RUN_FILE}: choose another --out")
-    write_json(path, {"schema_version": SCHEMA_VERSION, **record})
+    if not (folder / RUN_FILE).exists():
+        if (folder / CANDIDATES_FILE).exists():
+            raise ArtifactError(f"{folder} holds a run without {RUN_FILE}: choose another --out")
+        return
+    before = read_run(folder)["config"]
+    wanted = _flat(record["config"])
+    found = _flat({name: before.get(name) for name in record["config"]})
+    different = [
+        f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
+        for name in {**wanted, **found}
+        if found.get(name) != wanted.get(name) and name.removeprefix("search.") not in may_differ
+    ]
+    if different:
+        raise ArtifactError(
+            f"{folder} holds another run ({'; '.join(different)[:300]}): choose another --out"
+        )
+
+
+def begin_run(folder: Path, record: dict[str, Any]) -> None:
+    """Write `run.json`; what later stages have added to it stays."""
+    before = read_run(folder) if (folder / RUN_FILE).exists() else {"config": {}}
+    config = {**before["config"], **record["config"]}
+    run = {"schema_version": SCHEMA_VERSION, **before, **record, "config": config}
+    write_json(folder / RUN_FILE, run)
 
 
 def amend_run(folder: Path, *, config: dict[str, Any] | None = None, **changes: Any) -> None:

@@ -33,7 +33,7 @@ def search_command(
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 1].")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="On the proxy [default: 60; 3 on full].")
+        int | None, typer.Option(help="On the proxy [default: 300; 3 on full].")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: 0.05].")] = None,
     workers: options.Workers = None,

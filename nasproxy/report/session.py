@@ -17,7 +17,7 @@ MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 
 
-def report(folder: Path) -> dict[str, Any]:
+def report(folder: Path | str) -> dict[str, Any]:
     """Judge a run and write the report into its folder; verification may still be missing.
 
     Returns:
@@ -26,6 +26,7 @@ def report(folder: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: a file of the run is missing or malformed, or the folder not writable.
     """
+    folder = Path(folder)
     records = load_records(folder)
     summary = summarize(records)
     pictures = load_pictures(folder / PROXY_FOLDER)

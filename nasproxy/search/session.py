@@ -20,8 +20,8 @@ from nasproxy.run_folder import (
     CANDIDATES_FILE,
     PROXY_FOLDER,
     STUDY_FILE,
-    amend_run,
     begin_run,
+    check_run,
     command_line,
     locked,
     read_timings,
@@ -29,7 +29,7 @@ from nasproxy.run_folder import (
 )
 from nasproxy.scores.cost import measure_cost
 from nasproxy.search.objective import build_objective
-from nasproxy.search.space import Params, SearchSpace, load_space
+from nasproxy.search.space import SearchSpace, load_space
 from nasproxy.search.study import STATUS, ArchitectureStudy
 
 
@@ -69,8 +69,20 @@ def search(
     proxy.check_fits(dataset)
     proxy = seal(proxy)
     space = load_space(config.space)
+    points = space.feasible_points(dataset.image_shape)
+    objective = build_objective(
+        dataset,
+        proxy,
+        config.recipe,
+        seeds=config.seeds,
+        seed=config.seed,
+        reports=config.pruner != "none",
+    )
+    executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
+    record = _describe(dataset, proxy, config, space)
+    record["search_workers"] = executor.num_workers
     with locked(folder):
-        points = _begin(dataset, proxy, config, folder, space)
+        check_run(folder, record, may_differ=("trials",))
         study = ArchitectureStudy(
             space,
             points,
@@ -78,16 +90,8 @@ def search(
             storage=storage or f"sqlite:///{folder / STUDY_FILE}",
             name=study_name or ("search" if storage is None else folder.name),
         )
-        objective = build_objective(
-            dataset,
-            proxy,
-            config.recipe,
-            seeds=config.seeds,
-            seed=config.seed,
-            reports=config.pruner != "none",
-        )
-        executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
-        amend_run(folder, search_workers=executor.num_workers)
+        begin_run(folder, record)
+        _keep_proxy(proxy, folder / PROXY_FOLDER)
         return _drive(study, executor, dataset, folder, watch)
 
 
@@ -171,12 +175,11 @@ def _message(candidates: list[dict[str, Any]]) -> str:
     return text + (f", {failed} failed" if failed else "")
 
 
-def _begin(
-    dataset: Dataset, proxy: ProxyDataset, config: SearchConfig, folder: Path, space: SearchSpace
-) -> list[Params]:
-    """Write the run's record, and the proxy with its picture beside it; return what fits."""
+def _describe(
+    dataset: Dataset, proxy: ProxyDataset, config: SearchConfig, space: SearchSpace
+) -> dict[str, Any]:
+    """Say what the run is: the content of `run.json`."""
     manifest = proxy.manifest
-    points = space.feasible_points(dataset.image_shape)
     settings = {
         "data": dataset.config.replace(data_dir=None).to_dict(),
         "search": config.to_dict(),
@@ -184,7 +187,7 @@ def _begin(
         "proxy_sha256": manifest.tensors_sha256,
         "data_sha256": dataset.fingerprint,
     }
-    record = {
+    return {
         "command": command_line(),
         "config": settings,
         "proxy": {**manifest.replace(history=[]).to_dict(), "num_images": len(proxy.labels)},
@@ -194,15 +197,19 @@ def _begin(
             "num_train": len(dataset.train),
             "num_validation": len(dataset.validation),
         },
-        "space": {"size": sum(1 for _ in space.points()), "feasible": len(points)},
+        "space": {
+            "size": sum(1 for _ in space.points()),
+            "feasible": len(space.feasible_points(dataset.image_shape)),
+        },
         "seed": config.seed,
         "versions": versions(),
     }
-    begin_run(folder, record, may_differ=("trials",))
-    proxy_folder = folder / PROXY_FOLDER
-    if manifest.kind != "full" and not (proxy_folder / MANIFEST_FILE).exists():
-        save_proxy(proxy, proxy_folder)
-    if not (proxy_folder / "final.png").exists():
-        grid = draw_grid(proxy.images, proxy.labels, proxy.normalization)
-        save_grid(grid, proxy_folder / "final.png")
-    return points
+
+
+def _keep_proxy(proxy: ProxyDataset, folder: Path) -> None:
+    """Keep the proxy and its picture beside what was found with it; the full data is no copy."""
+    if proxy.manifest.kind != "full" and not (folder / MANIFEST_FILE).exists():
+        save_proxy(proxy, folder)
+    if not (folder / "final.png").exists():
+        picture = draw_grid(proxy.images, proxy.labels, proxy.normalization)
+        save_grid(picture, folder / "final.png")
