@@ -168,7 +168,7 @@ def test_an_edited_space_is_another_run(  # noqa: PLR0917
 def test_a_run_without_its_record_is_refused(searched, digits, random_proxy, tmp_path):
     folder = shutil.copytree(searched.folder, tmp_path / "run")
     (folder / "run.json").unlink()
-    with pytest.raises(ArtifactError, match=r"without its run\.json"):
+    with pytest.raises(ArtifactError, match=r"without run\.json"):
         search(digits, random_proxy, searched.config, folder)
 
 
