@@ -15,6 +15,7 @@ from nasproxy.errors import ArtifactError, ConfigError
 from nasproxy.run_folder import (
     amend_run,
     begin_run,
+    check_run,
     locked,
     read_records,
     read_run,
@@ -87,7 +88,9 @@ def test_begin_run(tmp_path):
     folder = tmp_path / "run"
 
     def begin(**search: object) -> None:
-        begin_run(folder, {"config": {"search": search, "x": 1}, "seed": 0}, ("trials",))
+        record = {"config": {"search": search, "x": 1}, "seed": 0}
+        check_run(folder, record, ("trials",))
+        begin_run(folder, record)
 
     begin(lr=1, trials=3, recipe={"epochs": 2})
     amend_run(folder, config={"verify": {"top": 5}}, search_workers=2)
