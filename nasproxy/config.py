@@ -113,7 +113,6 @@ class Augmentation(Config):
 
 DIGITS = Augmentation(rotate=15, scale=0.15, shift=0.1)
 OBJECTS = Augmentation(rotate=10, scale=0.1, shift=0.1, flip=True)
-PLAIN = Augmentation()
 
 
 class DataConfig(Config):

@@ -6,7 +6,7 @@ A new family is one file and one line in `FAMILIES`.
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,10 +19,6 @@ from nasproxy.models.mlp import MLP, MLPConfig
 
 Architecture = dict[str, Any]
 """Plain JSON values: `{"family": "convnet", "depth": 3, ...}`."""
-
-
-class _Checkable(Protocol):
-    def check(self, image_shape: tuple[int, int, int]) -> None: ...
 
 
 FAMILIES: dict[str, tuple[type[Config], type[nn.Module]]] = {

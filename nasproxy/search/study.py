@@ -90,7 +90,7 @@ class ArchitectureStudy:
             self.trials[n].state in FINISHED for n in range(self._remembered, number - LAG + 1)
         )
 
-    def propose(self, user_attrs: dict[str, Any] | None = None) -> int:
+    def propose(self) -> int:
         """Add the next trial to the study, running, and return its number."""
         number = len(self.trials)
         point, origin = self._next_point(number)
@@ -98,7 +98,7 @@ class ArchitectureStudy:
             state=TrialState.RUNNING,
             params=point,
             distributions=self._distributions(point),
-            user_attrs={"origin": origin, **(user_attrs or {})},
+            user_attrs={"origin": origin},
         )
         self._study.add_trial(trial)
         self._refresh(number)

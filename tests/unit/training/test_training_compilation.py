@@ -7,7 +7,7 @@ from nasproxy._random import named_generator
 from nasproxy.config import Augmentation, Recipe
 from nasproxy.models.family import build_model
 from nasproxy.training.compilation import (
-    MIN_PIXELS,
+    MIN_ACTIVATIONS,
     can_compile,
     compile_forward,
     compiling_pays,
@@ -27,7 +27,8 @@ def test_when_it_can_be_done_and_when_it_pays(monkeypatch, tmp_path):
     assert can_compile()
     convnet = build_model({"depth": 1, "width": 4}, (1, 10, 10), 3)
     mlp = build_model({"family": "mlp", "hidden": [4]}, (1, 10, 10), 3)
-    images = torch.zeros(1).expand(MIN_PIXELS // 100 // 2, 1, 10, 10)  # takes no memory
+    # an image is 4 x 10 x 10 activations of the ConvNet
+    images = torch.zeros(1).expand(MIN_ACTIVATIONS // 400 // 2, 1, 10, 10)  # takes no memory
     assert compiling_pays(convnet, images, Recipe(epochs=2))
     assert not compiling_pays(convnet, images, Recipe(epochs=1))
     assert not compiling_pays(mlp, images, Recipe(epochs=2))
