@@ -48,6 +48,7 @@ def demo_settings(seed: int) -> RunConfig:
     """Return settings that make every stage short and still meaningful on 8x8 digits."""
     from nasproxy.config import (
         FULL_RECIPE,
+        SEARCH_RECIPE,
         DataConfig,
         DataDAMConfig,
         RunConfig,
@@ -58,7 +59,9 @@ def demo_settings(seed: int) -> RunConfig:
     return RunConfig(
         data=DataConfig(dataset="digits", seed=seed, validation_fraction=0.3),
         distill=DataDAMConfig.preset("cpu", iterations=400, seed=seed),
-        search=SearchConfig(trials=40, uniform_trials=24, seed=seed),
+        search=SearchConfig(
+            trials=40, uniform_trials=24, recipe=SEARCH_RECIPE.replace(epochs=100), seed=seed
+        ),
         verify=VerifyConfig(
             top=3, uniform=20, seed=seed, recipe=FULL_RECIPE.replace(epochs=20, batch_size=64)
         ),
