@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,6 +94,7 @@ def candidate_table(candidates: list[dict[str, Any]], rows: int = 10) -> Table:
 
     scored = [c for c in candidates if c["status"] == "complete"]
     scored.sort(key=lambda c: (-c["proxy_accuracy"], c["num_params"]))
+    varied = varied_settings([c["architecture"] for c in candidates])
     failed = sum(c["status"] == "failed" for c in candidates)
     title = f"Best of {len(candidates)} candidates" + (f" ({failed} failed)" if failed else "")
     table = Table(title=title, title_justify="left")
@@ -101,7 +103,7 @@ def candidate_table(candidates: list[dict[str, Any]], rows: int = 10) -> Table:
     for candidate in scored[:rows]:
         table.add_row(
             str(candidate["trial"]),
-            Text(architecture_text(candidate["architecture"])),
+            Text(architecture_text(candidate["architecture"], varied)),
             f"{candidate['proxy_accuracy']:.1%}",
             f"{candidate['num_params']:,}",
             f"{candidate['seconds']:.1f}",
@@ -109,10 +111,17 @@ def candidate_table(candidates: list[dict[str, Any]], rows: int = 10) -> Table:
     return table
 
 
-def architecture_text(architecture: dict[str, Any]) -> str:
-    """Write an architecture in a few words."""
-    family, *rest = architecture.items()
-    return f"{family[1]} " + " ".join(
+def varied_settings(architectures: list[dict[str, Any]]) -> list[str]:
+    """Return the settings in which architectures differ: all, where there is only one."""
+    names = list(dict.fromkeys(name for a in architectures for name in a))
+    varied = [n for n in names if len({json.dumps(a.get(n)) for a in architectures}) > 1]
+    return varied or names
+
+
+def architecture_text(architecture: dict[str, Any], names: list[str]) -> str:
+    """Write the named settings of an architecture in a few words."""
+    values = {name: architecture[name] for name in names if name in architecture}
+    return " ".join(
         f"{name} {'-'.join(map(str, value)) if isinstance(value, list) else value}"
-        for name, value in rest
+        for name, value in values.items()
     )

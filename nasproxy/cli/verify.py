@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nasproxy.cli import options
-from nasproxy.cli.search import architecture_text
+from nasproxy.cli.search import architecture_text, varied_settings
 from nasproxy.cli.settings import given
 from nasproxy.cli.terminal import Terminal, guarded
 from nasproxy.progress import Watch
@@ -41,11 +41,13 @@ def verify_command(
             folder, settings, given(epochs=epochs), watch,
             trainings=trainings, workers=workers, data_dir=data_dir, device=device,
         )  # fmt: skip
+    varied = varied_settings([entry["architecture"] for entry in verified])
     for entry in sorted(verified, key=lambda e: -_mean(e["full_accuracy"])):
+        full, test = _mean(entry["full_accuracy"]), _mean(entry["test_accuracy"])
         terminal.say(
-            f"trial {entry['trial']:>4}  full {_mean(entry['full_accuracy']):.2%}  "
-            f"test {_mean(entry['test_accuracy']):.2%}  "
-            f"{'+'.join(entry['selected_by']):<11}  {architecture_text(entry['architecture'])}"
+            f"trial {entry['trial']:>4}  full {full:.2%}  test {test:.2%}  "
+            f"{'+'.join(entry['selected_by']):<11}  "
+            f"{architecture_text(entry['architecture'], varied)}"
         )
     terminal.say(f"Next: nasproxy report {folder}")
     terminal.finish({"out": str(folder), "verification": verified})
