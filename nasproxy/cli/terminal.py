@@ -114,8 +114,10 @@ def _bars() -> Iterator[Watch]:
         console=Console(stderr=True),
     )
     tasks: dict[str, rich_progress.TaskID] = {}
+    starting = bars.add_task("starting", total=None, message="reading data, starting workers")
 
     def watch(progress: Progress) -> None:
+        bars.update(starting, visible=progress.done >= progress.total)
         if progress.stage not in tasks:
             tasks[progress.stage] = bars.add_task(progress.stage, message="")
         bars.update(

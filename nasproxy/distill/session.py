@@ -79,7 +79,6 @@ def distill(
     distiller = DataDAM(config)
     device = dataset.train.labels.device
     ensure_folder(folder)
-    watch(Progress("distill", 0, config.iterations, "judging the initial images"))
     path = folder / CHECKPOINT_FILE
     key = {"config": settings, "data_sha256": dataset.fingerprint, "shape": dataset.image_shape}
     session = _load(path, key, device) if path.exists() else _begin(distiller, dataset, folder)

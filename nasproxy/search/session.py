@@ -117,7 +117,6 @@ def _drive(
         return Task(number, _architecture(study, number))
 
     candidates = _write_candidates(study, dataset, folder)
-    watch(Progress("search", len(candidates), study.num_trials, "starting"))
     for event in executor.run(next_task):
         if isinstance(event, Report):
             event.stop = study.should_prune(event.key, event.step, event.value)

@@ -125,7 +125,6 @@ def _train_missing(
     waiting = iter([Task(key, (c["architecture"], index)) for key, (c, index) in enumerate(todo)])
     done = len(wanted) - len(todo)
     errors: dict[int, list[str]] = {}
-    watch(Progress("verify", done, len(wanted), "starting"))
     for event in executor.run(lambda: next(waiting, None)):
         if isinstance(event, Report):
             continue

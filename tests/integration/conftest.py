@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from nasproxy.cli.app import app
+from commands import invoke_json
 
 SPACE = """
 family = "convnet"
@@ -39,19 +35,6 @@ top = 2
 uniform = 4
 recipe = {{ epochs = 1 }}
 """
-
-
-def invoke(*arguments: str | Path) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def invoke_json(*arguments: str | Path) -> dict[str, Any]:
-    """Run a command with --json and return its object; stdout holds nothing else."""
-    result = invoke(*arguments, "--json", "--quiet")
-    assert result.exit_code == 0, result.stderr
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import invoke, invoke_json
+from commands import invoke, invoke_json
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = [

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import invoke
+from commands import invoke
 
 MISTAKES = [
     ("data info mnits", "unknown data set 'mnits'", "did you mean"),

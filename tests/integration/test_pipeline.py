@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from conftest import invoke, invoke_json
+from commands import invoke, invoke_json
 
 from nasproxy._files import sha256_of
 
