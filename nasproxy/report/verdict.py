@@ -101,7 +101,7 @@ def _judge_constant(quality: Quality) -> Verdict:
 
 
 def _judge_ranking(quality: Quality) -> Verdict | None:
-    """Say that the proxy ranks no better than chance, or than counting parameters."""
+    """Say that the proxy ranks no better than chance, or than counting parameters or FLOPs."""
     assert quality.spearman_rho is not None
     assert quality.spearman_rho_ci is not None
     found = _found(quality)
@@ -118,12 +118,15 @@ def _judge_ranking(quality: Quality) -> Verdict | None:
             f"the proxy's ranking cannot be told from chance, its rank correlation with full "
             f"training being {found}."
         )
-    params = quality.spearman_rho_params
-    if params is not None and params >= quality.spearman_rho:
-        return _no(
-            f"counting parameters ranks the candidates at least as well, at no cost: rank "
-            f"correlation {rho(params)}, the proxy's is {found}."
-        )
+    for what, free in (
+        ("parameters", quality.spearman_rho_params),
+        ("FLOPs", quality.spearman_rho_flops),
+    ):
+        if free is not None and free >= quality.spearman_rho:
+            return _no(
+                f"counting {what} ranks the candidates at least as well, at no cost: rank "
+                f"correlation {rho(free)}, the proxy's is {found}."
+            )
     return None
 
 

@@ -102,3 +102,12 @@ def test_unknown_time(run_folder, fill_ranked):
     worth_it, verdict = verdict_of(run_folder)
     assert worth_it is None
     assert "time was not recorded" in verdict
+
+
+def test_not_worth_it_when_counting_flops_does_as_well(run_folder, fill_ranked):
+    fill_ranked(run_folder, FULLS)
+    for flops, candidate in enumerate(run_folder.candidates, start=1):
+        candidate["num_flops"] = flops
+    worth_it, verdict = verdict_of(run_folder)
+    assert worth_it is False
+    assert verdict.startswith("Not worth it: counting FLOPs")
