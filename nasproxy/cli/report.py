@@ -61,6 +61,7 @@ def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("candidates, verified", f"{summary['num_candidates']}, {summary['num_verified']}"),
         ("Spearman, 95% interval", with_interval("spearman_rho")),
         ("  parameter count alone", with_interval("spearman_rho_params")),
+        ("  FLOPs alone", with_interval("spearman_rho_flops")),
         ("  noise ceiling", with_interval("noise_ceiling")),
         ("distilling", seconds("distill_seconds")),
         ("search on the proxy", seconds("search_seconds")),
