@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,10 +40,11 @@ def test_help_is_fast() -> None:
     command = [sys.executable, "-m", "nasproxy", "--help"]
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.0, "the goal is 0.5 s on an idle machine"
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.8, "the goal is 0.5 s; processor time, so that a busy machine passes"
 
 
 def test_data_list_and_info() -> None:
