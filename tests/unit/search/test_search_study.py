@@ -178,7 +178,7 @@ def test_failing_trials_are_recorded_and_not_learnt_from():
 def test_results_notes_and_pruning_reach_the_storage(tmp_path):
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     study = open_study(storage, pruner="median")
-    first, second = study.propose({"by": "me"}), study.propose()
+    first, second = study.propose(), study.propose()
     study.note(first, num_params=7)
     assert study.should_prune(first, 1, 0.25) is False
     assert study.should_prune(first, 1, 0.5) is False  # again, after an interruption
@@ -188,7 +188,7 @@ def test_results_notes_and_pruning_reach_the_storage(tmp_path):
     one, two = optuna.load_study(storage=storage, study_name="s").trials
     assert one.value == 0.5
     assert one.user_attrs == {
-        "origin": "uniform", "by": "me", "num_params": 7,
+        "origin": "uniform", "num_params": 7,
         "proxy_accuracies": [0.25, 0.75], "seconds": 1.2346,
     }  # fmt: skip
     assert two.state.name == "PRUNED"
