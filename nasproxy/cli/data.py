@@ -48,10 +48,10 @@ def info_command(
     facts = info(name, data_dir, image_size, seed)
     counts = facts.pop("counts")
     for key, value in facts.items():
-        terminal.say(f"{key:<14}{value}")
-    terminal.say(f"{'class':<14}{'train':>8}{'validation':>12}")
+        terminal.say(f"{key:<16}{value}")
+    terminal.say(f"{'class':<16}{'train':>8}{'validation':>12}")
     for row in counts:
-        terminal.say(f"{row['class']:<14}{row['train']:>8}{row['validation']:>12}")
+        terminal.say(f"{row['class']:<16}{row['train']:>8}{row['validation']:>12}")
     terminal.finish({**facts, "counts": counts})
 
 

@@ -82,7 +82,7 @@ def fetch(name: str, data_dir: Path) -> Path:
     try:
         getattr(datasets, str(source.torchvision_class))(str(data_dir), train=True, download=True)
     except (OSError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(": ")
         names = ", ".join(n + ".gz" for part in _PREFIX for n in _file_names(part))
         raise DataError(
             f"{name} is not in {data_dir} and could not be downloaded "
