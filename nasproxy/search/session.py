@@ -30,7 +30,7 @@ from nasproxy.run_folder import (
 from nasproxy.scores.cost import measure_cost
 from nasproxy.search.objective import build_objective
 from nasproxy.search.space import SearchSpace, load_space
-from nasproxy.search.study import STATUS, ArchitectureStudy
+from nasproxy.search.study import STATUS, ArchitectureStudy, storage_errors
 
 
 def search(
@@ -81,13 +81,14 @@ def search(
     executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
     record = _describe(dataset, proxy, config, space)
     record["search_workers"] = executor.num_workers
-    with locked(folder):
+    url = storage or f"sqlite:///{folder / STUDY_FILE}"
+    with locked(folder), storage_errors(url):
         check_run(folder, record, may_differ=("trials",))
         study = ArchitectureStudy(
             space,
             points,
             config,
-            storage=storage or f"sqlite:///{folder / STUDY_FILE}",
+            storage=url,
             name=study_name or ("search" if storage is None else folder.name),
         )
         begin_run(folder, record)

@@ -6,6 +6,7 @@ so one worker or eight, interrupted or not, see the same candidates.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ import optuna
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from nasproxy._random import named_generator, named_seed
 from nasproxy.config import SearchConfig
@@ -234,8 +236,30 @@ def _open(storage: str, name: str, pruner: optuna.pruners.BasePruner) -> optuna.
             load_if_exists=True,
         )
     except Exception as error:  # SQLAlchemy's many errors: all mean an unusable storage
-        line = str(error).strip().splitlines()[0]
-        raise ArtifactError(f"cannot open the study in {storage}: {line}") from error
+        raise ArtifactError(f"cannot open the study in {storage}: {_root_cause(error)}") from error
+
+
+@contextlib.contextmanager
+def storage_errors(storage: str) -> Iterator[None]:
+    """Turn a storage's refusals in the middle of a search, such as a full disk, into one line.
+
+    Raises:
+        ArtifactError: naming the storage, its reason and the remedy.
+    """
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        raise ArtifactError(
+            f"cannot write the study in {storage}: {_root_cause(error)}; free some space or mend "
+            "the storage, then give the same command again"
+        ) from error
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _is_ordered(values: tuple[Any, ...]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,21 +118,41 @@ def test_out_under_a_file_is_refused(tmp_path: Path) -> None:
     assert "--out" in result.stderr
 
 
-def test_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def small_disk(tmp_path: Path, size: str) -> Iterator[Path]:
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("mounting a small tmpfs needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("tmpfs cannot be mounted here")
     try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("size", ["60k", "140k", "148k"])
+def test_full_disk_in_the_middle_of_a_search(size: str, tmp_path: Path) -> None:
+    with small_disk(tmp_path, size) as disk:
+        command = [sys.executable, "-m", "nasproxy", "search", "--dataset", "digits", "--proxy",
+                   "random", "--ipc", "1", "--trials", "40", "--epochs", "1", "--workers", "1",
+                   "--quiet", "--out", str(disk / "run")]  # fmt: skip
+        # a process of its own: an open database would keep the disk from being unmounted
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert "disk is full" in done.stderr or "No space left" in done.stderr
+        assert not list(disk.rglob(".*.json.*"))
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "16k") as disk:
         result = invoke("proxy", "make", "--dataset", "digits", "--ipc", "90", "--out", disk / "p")
         assert result.exit_code == 2
         assert "No space left" in result.stderr
         assert not [p for p in disk.rglob("*") if p.is_file()]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_unknown_options_and_commands_are_one_line(tmp_path: Path) -> None:
