@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,41 +115,49 @@ def test_out_under_a_file_is_refused(tmp_path: Path) -> None:
     assert "--out" in result.stderr
 
 
-@contextlib.contextmanager
-def small_disk(tmp_path: Path, size: str) -> Iterator[Path]:
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small tmpfs needs root")
-    disk = tmp_path / "disk"
+def run_on_small_disk(
+    tmp_path: Path, size: str, *arguments: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run a command with `tmp_path/disk` a tmpfs of `size`; give what it did and the files left.
+
+    The disk lives in a mount namespace of its own, so that a killed test leaves no mount behind.
+    """
+    disk, listing = tmp_path / "disk", tmp_path / "listing"
     disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+    namespace = ["unshare", "--mount", "sh", "-c"]
+    mount = f'mount -t tmpfs -o size={size} tmpfs "{disk}"'
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*namespace, mount], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("a small tmpfs cannot be mounted here (needs root)")
+    script = f'{mount} && "$@"; code=$?; find "{disk}" -type f > "{listing}"; exit $code'
+    command = [*namespace, script, "sh", sys.executable, "-m", "nasproxy", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done, listing.read_text().splitlines()
 
 
 @pytest.mark.parametrize("size", ["60k", "140k", "148k"])
 def test_full_disk_in_the_middle_of_a_search(size: str, tmp_path: Path) -> None:
-    with small_disk(tmp_path, size) as disk:
-        command = [sys.executable, "-m", "nasproxy", "search", "--dataset", "digits", "--proxy",
-                   "random", "--ipc", "1", "--trials", "40", "--epochs", "1", "--workers", "1",
-                   "--quiet", "--out", str(disk / "run")]  # fmt: skip
-        # a process of its own: an open database would keep the disk from being unmounted
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 2, done.stderr
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert "disk is full" in done.stderr or "No space left" in done.stderr
-        assert not list(disk.rglob(".*.json.*"))
+    done, files = run_on_small_disk(
+        tmp_path, size, "search", "--dataset", "digits", "--proxy", "random", "--ipc", "1",
+        "--trials", "40", "--epochs", "1", "--workers", "1", "--quiet",
+        "--out", str(tmp_path / "disk" / "run"),
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "disk is full" in done.stderr or "No space left" in done.stderr
+    assert not [name for name in files if Path(name).name.startswith(".") and ".json." in name]
 
 
 def test_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
-    with small_disk(tmp_path, "16k") as disk:
-        result = invoke("proxy", "make", "--dataset", "digits", "--ipc", "90", "--out", disk / "p")
-        assert result.exit_code == 2
-        assert "No space left" in result.stderr
-        assert not [p for p in disk.rglob("*") if p.is_file()]
+    done, files = run_on_small_disk(
+        tmp_path, "16k", "proxy", "make", "--dataset", "digits", "--ipc", "90",
+        "--out", str(tmp_path / "disk" / "p"),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert not files
 
 
 def test_unknown_options_and_commands_are_one_line(tmp_path: Path) -> None:
