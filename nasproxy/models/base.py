@@ -8,11 +8,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nasproxy.errors import ConfigError
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leakyrelu": nn.LeakyReLU,
     "sigmoid": nn.Sigmoid,
 }
+MIN_SIDE = 8
+"""Pixels that networks of a fixed depth need on each side."""
+SMALL_SIDE = 64
+"""Pixels on the shorter side from which such networks have the stem made for ImageNet."""
 
 
 class Features(NamedTuple):
@@ -39,6 +45,25 @@ class FeatureNet(nn.Module):
         """Return logits (N, K) of images (N, C, H, W)."""
         logits: Tensor = self.classifier(self.features(images).embedding)
         return logits
+
+
+def check_side(family: str, image_shape: tuple[int, int, int]) -> None:
+    """Refuse images (C, H, W) that are too small for a network of a fixed depth.
+
+    Raises:
+        ConfigError: a side is below 8 pixels.
+    """
+    _, height, width = image_shape
+    if min(height, width) < MIN_SIDE:
+        raise ConfigError(
+            f"{family} needs images of at least {MIN_SIDE}x{MIN_SIDE} pixels, got "
+            f"{height}x{width}: use larger images or another family"
+        )
+
+
+def is_small(image_shape: tuple[int, int, int]) -> bool:
+    """Say whether images (C, H, W) are too small for a stem made for ImageNet."""
+    return min(image_shape[1:]) < SMALL_SIDE
 
 
 @torch.no_grad()

@@ -13,9 +13,11 @@ from torch import nn
 
 from nasproxy.config import Config
 from nasproxy.errors import ConfigError, unknown_name
+from nasproxy.models.alexnet import AlexNet, AlexNetConfig
 from nasproxy.models.base import initialize
 from nasproxy.models.convnet import ConvNet, ConvNetConfig
 from nasproxy.models.mlp import MLP, MLPConfig
+from nasproxy.models.resnet import ResNet18, ResNet18Config
 
 Architecture = dict[str, Any]
 """Plain JSON values: `{"family": "convnet", "depth": 3, ...}`."""
@@ -24,6 +26,8 @@ Architecture = dict[str, Any]
 FAMILIES: dict[str, tuple[type[Config], type[nn.Module]]] = {
     "convnet": (ConvNetConfig, ConvNet),
     "mlp": (MLPConfig, MLP),
+    "alexnet": (AlexNetConfig, AlexNet),
+    "resnet18": (ResNet18Config, ResNet18),
 }
 
 
@@ -56,16 +60,25 @@ def build_model(
 
 
 def named_architecture(name: str, width: int | None = None) -> Architecture:
-    """Translate a name such as `convnet-3` or `mlp` into an architecture.
+    """Translate `convnet-N` (of N blocks), `mlp`, `alexnet` or `resnet18` into an architecture.
+
+    Args:
+        name: of the model.
+        width: of all its layers; None: 128, or the model's own.
 
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: the name is unknown, or a width is given to a model whose widths are fixed.
     """
     if match := re.fullmatch(r"convnet-(\d{1,2})", name):
         return {"family": "convnet", "depth": int(match[1]), "width": width or 128}
     if name == "mlp":
         return {"family": "mlp", "hidden": [width or 128] * 2}
-    raise ConfigError(unknown_name("model", name, ["convnet-3", "convnet-7", "mlp"]))
+    if name in ("alexnet", "resnet18"):
+        if width is not None:
+            raise ConfigError(f"the widths of {name} are fixed: leave out {width} (--width)")
+        return {"family": name}
+    known = ["convnet-3", "convnet-7", "convnet-N", "mlp", "alexnet", "resnet18"]
+    raise ConfigError(unknown_name("model", name, known))
 
 
 def parse_architecture(architecture: Architecture) -> tuple[Config, type[nn.Module]]:

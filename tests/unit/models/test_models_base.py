@@ -8,7 +8,8 @@ from scipy import stats
 from torch import nn
 
 from nasproxy._random import named_generator
-from nasproxy.models.base import FeatureNet, initialize
+from nasproxy.errors import ConfigError
+from nasproxy.models.base import FeatureNet, check_side, initialize, is_small
 from nasproxy.models.family import build_model
 
 LAYERS = {
@@ -49,6 +50,17 @@ def test_frozen_and_double_networks_are_initialized_too():
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(one.detach().double(), two)
         assert not two.requires_grad
+
+
+def test_sides_that_are_too_small_are_named():
+    check_side("anynet", (3, 8, 8))
+    with pytest.raises(ConfigError, match=r"^anynet needs .* at least 8x8 pixels, got 28x7: use"):
+        check_side("anynet", (3, 28, 7))
+
+
+@pytest.mark.parametrize(("shape", "small"), [((1, 63, 99), True), ((9, 64, 64), False)])
+def test_small_images(shape, small):
+    assert is_small(shape) == small
 
 
 def test_features_are_a_subclass_matter():

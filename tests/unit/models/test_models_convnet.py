@@ -90,6 +90,20 @@ def test_too_deep_for_the_images():
         check_architecture({"depth": 3}, (1, 28, 7))
 
 
+def test_seven_blocks_on_224_pixels():
+    architecture = {"depth": 7, "width": 2}
+    features = build_model(architecture, (3, 224, 224), 2, named_generator(0)).features(
+        torch.randn(1, 3, 224, 224)
+    )
+    assert [layer.shape[2] for layer in features.layers] == [224, 112, 56, 28, 14, 7, 3]
+    assert features.embedding.shape == (1, 2)
+    assert features.embedding.std() > 0
+    with pytest.raises(ConfigError, match=r"depth 8 .*224x224 images.*use depth <= 7"):
+        check_architecture({"depth": 8}, (3, 224, 224))
+    with pytest.raises(ConfigError, match=r"depth 7 .*64x64 images.*use depth <= 6"):
+        check_architecture({"depth": 7}, (3, 64, 64))
+
+
 def test_groups_must_divide_the_width():
     with pytest.raises(ConfigError, match="multiple of 4 for norm group: 6"):
         check_architecture({"width": 6, "norm": "group"}, (1, 8, 8))

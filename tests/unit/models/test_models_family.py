@@ -11,7 +11,10 @@ from nasproxy.models.family import build_model, check_architecture, named_archit
 @pytest.mark.parametrize(
     ("architecture", "message"),
     [
-        ({"family": "convnets"}, "'convnets': choose from convnet, mlp; did you mean 'convnet'"),
+        (
+            {"family": "convnets"},
+            "'convnets': choose from alexnet, convnet, mlp, resnet18; did you mean 'convnet'",
+        ),
         ({"family": "transformer"}, "unknown family of networks 'transformer'"),
         ({"widht": 3}, r"unknown setting 'convnet.widht'.*did you mean 'convnet.width'"),
         ({"depth": 0}, r"convnet.depth must be greater than or equal to 1, got 0"),
@@ -32,8 +35,23 @@ def test_named_architectures():
     assert named_architecture("convnet-3") == {"family": "convnet", "depth": 3, "width": 128}
     assert named_architecture("convnet-7", 16)["width"] == 16
     assert named_architecture("mlp", 32) == {"family": "mlp", "hidden": [32, 32]}
-    with pytest.raises(ConfigError, match=r"'convnet3'.*did you mean 'convnet-3'"):
+    assert named_architecture("alexnet") == {"family": "alexnet"}
+    assert named_architecture("resnet18") == {"family": "resnet18"}
+
+
+def test_names_that_are_none():
+    with pytest.raises(ConfigError, match=r"'convnet3'.*did you mean 'convnet-3'") as caught:
         named_architecture("convnet3")
+    for name in ("alexnet", "resnet18", "convnet-N", "mlp"):
+        assert name in str(caught.value)
+    with pytest.raises(ConfigError, match="did you mean 'resnet18'"):
+        named_architecture("resnet-18")
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18"])
+def test_fixed_widths(name):
+    with pytest.raises(ConfigError, match=f"widths of {name} are fixed: leave out 32 .--width"):
+        named_architecture(name, 32)
 
 
 def test_the_architecture_is_not_changed():

@@ -22,6 +22,27 @@ CASES = [
         785 * 32 + 33 * 64 + 65 * 10,
         2 * (784 * 32 + 32 * 64 + 64 * 10),
     ),
+    (
+        {"family": "alexnet"}, (1, 8, 8),
+        26 * 96 + (25 * 96 + 1) * 256 + (9 * 256 + 1) * 384 + (9 * 384 + 1) * (384 + 256) + 2570,
+        2 * (
+            25 * 96 * 64 + 25 * 96 * 256 * 16  # 8x8, pooled to 4x4, then to 2x2
+            + 9 * (256 * 384 + 384 * 384 + 384 * 256) * 4 + 256 * 10
+        ),
+    ),
+    (
+        {"family": "resnet18"}, (1, 9, 9),  # stages of 9x9, 5x5, 3x3 and 2x2
+        9 * 64 + 128 + 4 * (9 * 64 * 64 + 128)
+        + sum(9 * n // 2 * n + 3 * 9 * n * n + n // 2 * n + 5 * 2 * n for n in (128, 256, 512))
+        + 5130,
+        2 * (
+            9 * 64 * 81 + 4 * 9 * 64 * 64 * 81 + 512 * 10
+            + sum(
+                (9 * n // 2 * n + 3 * 9 * n * n + n // 2 * n) * pixels  # the last is the 1x1
+                for n, pixels in ((128, 25), (256, 9), (512, 4))
+            )
+        ),
+    ),
 ]  # fmt: skip
 
 
@@ -34,6 +55,13 @@ def test_the_literatures_convnet_3():
     """48.4 M multiply-adds on MNIST padded to 32x32."""
     cost = measure_cost({"depth": 3, "width": 128}, (1, 32, 32), 10)
     assert cost.num_flops / 2 == pytest.approx(48.4e6, rel=0.002)
+
+
+def test_the_published_resnet18():
+    """torchvision publishes 11,689,512 parameters and 1.814 G multiply-adds for ImageNet."""
+    cost = measure_cost({"family": "resnet18"}, (3, 224, 224), 1000)
+    assert cost.num_params == 11_689_512
+    assert cost.num_flops / 2 == pytest.approx(1.814e9, rel=0.0005)
 
 
 def test_misfits():

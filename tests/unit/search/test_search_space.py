@@ -26,6 +26,8 @@ def write(tmp_path):
         ("convnet", 140, (1, 8, 8), 105),  # depth 4 leaves nothing of 8x8
         ("convnet720", 720, (3, 32, 32), 720),
         ("convnet720", 720, (1, 8, 8), 600),  # without pooling, depth 4 still fits
+        ("convnet-mhist", 300, (3, 224, 224), 300),
+        ("convnet-mhist", 300, (3, 64, 64), 240),  # depth 7 leaves nothing of 64x64
         ("mlp20", 20, (1, 28, 28), 20),
     ],
 )
