@@ -30,6 +30,10 @@ class EvaluationError(NasproxyError):
     """A candidate could not be trained or scored."""
 
 
+class DataWarning(UserWarning):
+    """Something about a data set that its owner should know, though work goes on."""
+
+
 def unknown_name(what: str, name: str, choices: Iterable[str]) -> str:
     """Say that `name` is unknown, list the choices and the nearest one."""
     known = sorted(choices)

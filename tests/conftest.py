@@ -35,6 +35,7 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("NASPROXY_DATA", nowhere)
     monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
     monkeypatch.setenv("HOME", nowhere)
+    monkeypatch.setenv("NASPROXY_CACHE", str(tmp_path_factory.getbasetemp() / "decoded"))
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,51 @@ from typing import Annotated
 import typer
 
 _COMMON = "Common options"
+_DATA = "Data options"
+_DATASETS = "digits, mnist, fashion-mnist, mhist[:PATH], folder:PATH or npz:FILE."
 
-DatasetOption = Annotated[
-    str, typer.Option("--dataset", help="digits, mnist or fashion-mnist.", show_default=False)
-]
-OptionalDataset = Annotated[
-    str | None, typer.Option("--dataset", help="digits, mnist or fashion-mnist.")
-]
+DatasetOption = Annotated[str, typer.Option("--dataset", help=_DATASETS, show_default=False)]
+OptionalDataset = Annotated[str | None, typer.Option("--dataset", help=_DATASETS)]
 DataDir = Annotated[
     str | None,
     typer.Option(
-        "--data-dir", help="Folder of data sets [default: NASPROXY_DATA, else the cache]."
+        "--data-dir",
+        help="Folder of data sets [default: NASPROXY_DATA, else the cache].",
+        rich_help_panel=_DATA,
     ),
 ]
 ImageSize = Annotated[
-    int | None, typer.Option("--image-size", help="Resize images to this many pixels a side.")
+    int | None,
+    typer.Option(
+        "--image-size", help="Resize images to this many pixels a side.", rich_help_panel=_DATA
+    ),
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--group-column",
+        help="Keep patients, slides, ... apart: COLUMN, or FILE.csv:COLUMN.",
+        rich_help_panel=_DATA,
+    ),
+]
+SkipUnreadable = Annotated[
+    bool,
+    typer.Option("--skip-unreadable", help="Leave damaged images out.", rich_help_panel=_DATA),
+]
+AugmentationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--augmentation",
+        help="none, digits, objects, tissue or generic [default: what fits].",
+        rich_help_panel=_DATA,
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        help="What counts: accuracy, balanced_accuracy or auc [default: accuracy].",
+    ),
 ]
 Ipc = Annotated[int | None, typer.Option("--ipc", help="Images per class [default: 10].")]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]

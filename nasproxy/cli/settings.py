@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-    from nasproxy.config import DataConfig, DataDAMConfig
+    from nasproxy.config import DataConfig, DistillConfig
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -16,19 +17,26 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def data_settings(
-    dataset: str, data_dir: str | None, image_size: int | None, seed: int | None
+    dataset: str, data_dir: str | None, image_size: int | None, seed: int | None, **others: Any
 ) -> DataConfig:
     """Build the settings of a data set."""
     from nasproxy.config import DataConfig
 
-    return DataConfig.parse(
-        {"dataset": dataset, **given(data_dir=data_dir, image_size=image_size, seed=seed)}, "data"
-    )
+    options = given(data_dir=data_dir, image_size=image_size, seed=seed, **others)
+    return DataConfig.parse({"dataset": dataset, **options}, "data")
 
 
-def datadam_settings(preset: str | None, device: torch.device, **options: Any) -> DataDAMConfig:
-    """Build DataDAM's settings: a preset, by default the device's, then what was given."""
-    from nasproxy.config import DataDAMConfig
+def default_folder(dataset: str, *words: str) -> Path:
+    """Name a folder under runs/ after the data set (of a path, its last part) and what is done."""
+    kind, _, path = dataset.partition(":")
+    return Path("runs") / "-".join([f"{kind}-{Path(path).stem}" if path else kind, *words])
+
+
+def distill_settings(
+    preset: str | None, device: torch.device, *, method: str = "datadam", **options: Any
+) -> DistillConfig:
+    """Build a distillation's settings: a preset, by default the device's, then what was given."""
+    from nasproxy.config import distill_config
 
     fitting = "cpu" if device.type == "cpu" else "paper"
-    return DataDAMConfig.preset(preset or fitting, **given(**options))
+    return distill_config(method).preset(preset or fitting, **given(**options))

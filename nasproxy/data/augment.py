@@ -2,8 +2,9 @@
 
 Source: Zhao & Bilen 2021, "Dataset Condensation with Differentiable Siamese Augmentation"
 (arXiv 2102.08259), section 3.2: the same sampled change goes to the real and to the synthetic
-batch. Deviation: all chosen kinds of change are applied together, and empty borders repeat the
-edge instead of turning black, since normalised images have no black.
+batch. Deviations: all chosen kinds of change are applied together; empty borders repeat the edge
+instead of turning black, since normalised images have no black; images are flipped up and down,
+too, where the settings say so.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ class SampledChange:
     """One drawn change for each of B images, or for all images where B is 1.
 
     Shapes: `theta` (B, 2, 3) affine map in grid coordinates, or None; `gain`, `offset`
-    (B, 1, 1, 1); `hole` (B, 2) centre of the blanked square in [-1, 1], or None.
+    (B, 1, 1, 1); `saturation` (B, 1, 1, 1) factor on the distance from grey, or None;
+    `hole` (B, 2) centre of the blanked square in [-1, 1], or None.
     """
 
     theta: Tensor | None
     gain: Tensor | None
     offset: Tensor | None
+    saturation: Tensor | None
     hole: Tensor | None
     hole_side: float
 
@@ -45,6 +48,9 @@ class SampledChange:
             images = (images - centre) * self.gain.to(images) + centre
         if self.offset is not None:
             images = images + self.offset.to(images)
+        if self.saturation is not None and images.shape[1] > 1:
+            grey = images.mean(dim=1, keepdim=True)
+            images = (images - grey) * self.saturation.to(images) + grey
         if self.hole is not None:
             images = images * _outside(self.hole.to(images), self.hole_side, images.shape[-2:])
         return images
@@ -70,17 +76,22 @@ def sample_change(
     zoom = 1 / (1 + uniform(settings.scale))
     shift_x, shift_y = uniform(2 * settings.shift), uniform(2 * settings.shift)
     mirror = torch.where(uniform(1) < 0, -1.0, 1.0) if settings.flip else torch.ones(count)
-    cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    theta = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1).view(
-        count, 2, 3
-    )
-    moves = settings.rotate or settings.scale or settings.shift or settings.flip
     gain, offset = uniform(settings.contrast) + 1, uniform(settings.brightness)
     hole = torch.stack([uniform(1), uniform(1)], dim=1)
+    # kinds that came later draw last, and only if asked for: older settings keep their numbers
+    tumble = torch.where(uniform(1) < 0, -1.0, 1.0) if settings.flip_vertical else torch.ones(count)
+    saturation = uniform(settings.saturation) + 1 if settings.saturation else None
+    cos, sin = angle.cos() * zoom, angle.sin() * zoom
+    theta = torch.stack(
+        [cos * mirror, -sin * tumble, shift_x, sin * mirror, cos * tumble, shift_y], dim=1
+    ).view(count, 2, 3)
+    flips = settings.flip or settings.flip_vertical
+    moves = settings.rotate or settings.scale or settings.shift or flips
     return SampledChange(
         theta=theta if moves else None,
         gain=gain.view(-1, 1, 1, 1) if settings.contrast else None,
         offset=offset.view(-1, 1, 1, 1) if settings.brightness else None,
+        saturation=saturation.view(-1, 1, 1, 1) if saturation is not None else None,
         hole=hole if settings.cutout else None,
         hole_side=settings.cutout,
     )

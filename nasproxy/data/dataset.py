@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nasproxy._files import sha256_of
 from nasproxy._random import named_generator
-from nasproxy.config import Augmentation, DataConfig
-from nasproxy.data.sources import RawPart, default_data_dir, get_source
-from nasproxy.data.split import stratified_split, stratified_subset
+from nasproxy.config import AUGMENTATIONS, Augmentation, DataConfig
+from nasproxy.data.pixels import Normalization, measure, to_images
+from nasproxy.data.source import Part, RawPart, Source
+from nasproxy.data.sources import open_source
+from nasproxy.data.split import divide, stratified_subset
+from nasproxy.errors import DataError
+from nasproxy.progress import Watch, unwatched
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images float32 (N, C, H, W), normalised, and labels int64 (N,), on one device."""
+    """Images float32 (N, C, H, W), normalised, and labels int64 (N,), on one device.
+
+    Images that do not fit into memory are `StoredImages`, from which batches are taken alike.
+    """
 
     images: Tensor
     labels: Tensor
@@ -38,28 +42,6 @@ class LabelledImages:
 
 
 @dataclass(frozen=True)
-class Normalization:
-    """Mean and standard deviation per channel of the training set's pixels in [0, 1]."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def apply(self, pixels: Tensor) -> Tensor:
-        """Normalise (N, C, H, W) pixels in [0, 1]."""
-        mean, std = self._as_columns(pixels)
-        return (pixels - mean) / std
-
-    def undo(self, images: Tensor) -> Tensor:
-        """Return (N, C, H, W) pixels in [0, 1], clipped."""
-        mean, std = self._as_columns(images)
-        return (images * std + mean).clamp(0, 1)
-
-    def _as_columns(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        shape = (1, -1, 1, 1)
-        return like.new_tensor(self.mean).view(shape), like.new_tensor(self.std).view(shape)
-
-
-@dataclass(frozen=True)
 class Dataset:
     """The training images of a data set, divided into train and validation."""
 
@@ -70,7 +52,7 @@ class Dataset:
     normalization: Normalization
     augmentation: Augmentation
     fingerprint: str
-    """sha256 of the training arrays as read, before resizing."""
+    """sha256 of the training images and labels as they came, before resizing."""
 
     @property
     def num_classes(self) -> int:
@@ -108,61 +90,64 @@ class Dataset:
         return replace(self, train=self.train.to(device), validation=self.validation.to(device))
 
 
-def load_dataset(config: DataConfig | str) -> Dataset:
+def load_dataset(config: DataConfig | str, *, watch: Watch = unwatched) -> Dataset:
     """Read, resize, normalise and split a training set; its test split is not touched.
 
     Args:
         config: settings, or just the name of a data set.
+        watch: told of the decoding of image files.
 
     Raises:
         DataError: the data set is unknown, missing or damaged.
     """
     if isinstance(config, str):
         config = DataConfig(dataset=config)
-    source = get_source(config.dataset)
-    raw = source.read(data_dir(config), "train")
-    pixels = to_pixels(raw, config.image_size)
-    normalization = _measure(pixels)
-    images = normalization.apply(pixels)
-    labels = torch.from_numpy(raw.labels)
-    generator = named_generator(config.seed, "validation-split")
-    train, validation = stratified_split(labels, config.validation_fraction, generator)
+    source = open_source(config, watch)
+    raw = source.read("train")
+    normalization = measure(raw.images, config.image_size)
+
+    def images_of(part: RawPart, rows: Tensor | None) -> LabelledImages:
+        labels = torch.from_numpy(part.labels)
+        images = to_images(part.images, rows, normalization, config.image_size)
+        return LabelledImages(images, labels if rows is None else labels[rows])
+
+    if "val" in source.parts:
+        given = source.read("val")
+        check_shape("val", given.images.shape[1:], raw.images.shape[1:])
+        train, validation = images_of(raw, None), images_of(given, None)
+    else:
+        groups = None if raw.groups is None else list(raw.groups)
+        labels = torch.from_numpy(raw.labels)
+        first, second = divide(
+            labels, groups, config.validation_fraction, seed=config.seed, purpose="validation-split"
+        )
+        train, validation = images_of(raw, first), images_of(raw, second)
     return Dataset(
         config=config,
-        train=LabelledImages(images[train], labels[train]),
-        validation=LabelledImages(images[validation], labels[validation]),
+        train=train,
+        validation=validation,
         class_names=source.class_names,
         normalization=normalization,
-        augmentation=source.augmentation,
-        fingerprint=fingerprint(raw),
+        augmentation=_augmentation(config, source),
+        fingerprint=source.fingerprint(),
     )
 
 
-def data_dir(config: DataConfig) -> Path:
-    """Return the folder that this configuration reads data sets from."""
-    return Path(config.data_dir) if config.data_dir else default_data_dir()
+def _augmentation(config: DataConfig, source: Source) -> Augmentation:
+    chosen = config.augmentation
+    if chosen is None:
+        return source.augmentation
+    return AUGMENTATIONS[chosen] if isinstance(chosen, str) else chosen
 
 
-def fingerprint(raw: RawPart) -> str:
-    """Return the sha256 of shapes, pixels and labels."""
-    shape = str((raw.images.shape, raw.labels.shape)).encode()
-    return sha256_of(
-        [shape, np.ascontiguousarray(raw.images).data, np.ascontiguousarray(raw.labels).data]
-    )
+def check_shape(part: Part, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Refuse a part whose images have another shape (C, H, W) than the training images.
 
-
-def to_pixels(raw: RawPart, image_size: int | None) -> Tensor:
-    """Return float32 (N, C, H, W) pixels in [0, 1], resized with antialiasing where asked."""
-    pixels = torch.from_numpy(raw.images.astype(np.float32)).div_(255)
-    if image_size is None or tuple(pixels.shape[2:]) == (image_size, image_size):
-        return pixels
-    size = (image_size, image_size)
-    return torch.nn.functional.interpolate(
-        pixels, size=size, mode="bilinear", antialias=True, align_corners=False
-    )
-
-
-def _measure(pixels: Tensor) -> Normalization:
-    # float64: the float32 sum over 47 million MNIST pixels is off in the fourth digit
-    std, mean = torch.std_mean(pixels.double(), dim=(0, 2, 3), correction=0)
-    return Normalization(tuple(mean.tolist()), tuple(std.clamp_min(1e-6).tolist()))
+    Raises:
+        DataError: naming both.
+    """
+    if tuple(found) != tuple(wanted):
+        raise DataError(
+            f"{part} images are {tuple(found)}, training images {tuple(wanted)} (channels, height, "
+            "width): bring them to one shape, or choose --image-size"
+        )

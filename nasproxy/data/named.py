@@ -1,25 +1,23 @@
-"""Where named data sets come from: one reader per data set, raw arrays of one part at a time.
+"""Data sets known by name: one reader per data set, raw arrays of one part at a time.
 
-A new data set is one reader and one line in `SOURCES`. Part `test` is asked for by
-`nasproxy.data.holdout` alone.
+A new data set is one reader and one line in `NAMED`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from nasproxy._files import sha256_of
 from nasproxy.config import DIGITS, OBJECTS, Augmentation
 from nasproxy.data.idx import read_idx
-from nasproxy.errors import DataError, unknown_name
+from nasproxy.data.source import Part, RawPart
+from nasproxy.errors import DataError
 
-Part = Literal["train", "test"]
 _PREFIX = {"train": "train", "test": "t10k"}
 _FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -28,15 +26,7 @@ _FASHION = (
 
 
 @dataclass(frozen=True)
-class RawPart:
-    """Undecided pixels: images uint8 (N, C, H, W) in 0..255, labels int64 (N,)."""
-
-    images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Source:
+class Named:
     """A data set known by name."""
 
     read: Callable[[Path, Part], RawPart]
@@ -46,23 +36,43 @@ class Source:
     """Class in `torchvision.datasets` that can download it; None: embedded."""
 
 
-def default_data_dir() -> Path:
-    """Return `NASPROXY_DATA`, or the user's cache folder."""
-    if chosen := os.environ.get("NASPROXY_DATA"):
-        return Path(chosen)
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "nasproxy"
+@dataclass(frozen=True)
+class NamedSource:
+    """A named data set in a folder of data sets; it comes as train and test."""
+
+    named: Named
+    data_dir: Path
+    parts: tuple[Part, ...] = ("train", "test")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.named.class_names
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Changes that keep the class."""
+        return self.named.augmentation
+
+    def read(self, part: Part) -> RawPart:
+        """Read one part."""
+        return self._train if part == "train" else self.named.read(self.data_dir, part)
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of shapes, pixels and labels of the training part."""
+        return fingerprint(self._train)
+
+    @cached_property
+    def _train(self) -> RawPart:
+        return self.named.read(self.data_dir, "train")
 
 
-def get_source(name: str) -> Source:
-    """Look a data set up by name.
-
-    Raises:
-        DataError: the name is unknown.
-    """
-    if name not in SOURCES:
-        raise DataError(unknown_name("data set", name, SOURCES))
-    return SOURCES[name]
+def fingerprint(raw: RawPart) -> str:
+    """Return the sha256 of shapes, pixels and labels."""
+    shape = str((raw.images.shape, raw.labels.shape)).encode()
+    return sha256_of(
+        [shape, np.ascontiguousarray(raw.images).data, np.ascontiguousarray(raw.labels).data]
+    )
 
 
 def fetch(name: str, data_dir: Path) -> Path:
@@ -74,7 +84,7 @@ def fetch(name: str, data_dir: Path) -> Path:
     Raises:
         DataError: the download failed; the message says which files to put where.
     """
-    source = get_source(name)
+    source = NAMED[name]
     if is_here(name, data_dir):
         return data_dir / name if source.torchvision_class else data_dir
     from torchvision import datasets
@@ -94,7 +104,7 @@ def fetch(name: str, data_dir: Path) -> Path:
 
 def is_here(name: str, data_dir: Path) -> bool:
     """Say whether a data set can be read without a download."""
-    if get_source(name).torchvision_class is None:
+    if NAMED[name].torchvision_class is None:
         return True
     return all(_find(data_dir, name, file) for part in _PREFIX for file in _file_names(part))
 
@@ -107,7 +117,7 @@ def _file_names(part: str) -> tuple[str, str]:
 def _find(data_dir: Path, name: str, file_name: str) -> Path | None:
     """Find a file in our layout (NAME/) or torchvision's (Class/raw/), gzipped or not."""
     folders = [data_dir / name]
-    if torchvision_class := SOURCES[name].torchvision_class:
+    if torchvision_class := NAMED[name].torchvision_class:
         folders.append(data_dir / torchvision_class / "raw")
     candidates = (folder / (file_name + end) for folder in folders for end in ("", ".gz"))
     return next((path for path in candidates if path.is_file()), None)
@@ -128,7 +138,7 @@ def _idx_reader(name: str) -> Callable[[Path, Part], RawPart]:
                 f"{name} {part}: images {images.shape} and labels {labels.shape} do not belong "
                 "together; fetch the files again"
             )
-        if labels.max() >= len(SOURCES[name].class_names):
+        if labels.max() >= len(NAMED[name].class_names):
             raise DataError(f"{name} {part}: label {labels.max()} is not a class of this data set")
         return RawPart(images[:, None], labels.astype(np.int64))
 
@@ -151,8 +161,8 @@ def _read_digits(data_dir: Path, part: Part) -> RawPart:
 
 
 _DIGIT_NAMES = tuple("0123456789")
-SOURCES: dict[str, Source] = {
-    "digits": Source(_read_digits, _DIGIT_NAMES, DIGITS),
-    "mnist": Source(_idx_reader("mnist"), _DIGIT_NAMES, DIGITS, "MNIST"),
-    "fashion-mnist": Source(_idx_reader("fashion-mnist"), _FASHION, OBJECTS, "FashionMNIST"),
+NAMED: dict[str, Named] = {
+    "digits": Named(_read_digits, _DIGIT_NAMES, DIGITS),
+    "mnist": Named(_idx_reader("mnist"), _DIGIT_NAMES, DIGITS, "MNIST"),
+    "fashion-mnist": Named(_idx_reader("fashion-mnist"), _FASHION, OBJECTS, "FashionMNIST"),
 }

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from image_files import encode, folder_config, noise, write_classes
 
-from nasproxy.config import DIGITS, DataConfig
-from nasproxy.data.dataset import Normalization, fingerprint, load_dataset, to_pixels
-from nasproxy.data.sources import RawPart
+from nasproxy.config import AUGMENTATIONS, DIGITS, GENERIC, TISSUE, Augmentation, DataConfig
+from nasproxy.data.dataset import load_dataset
+from nasproxy.data.holdout import load_test_split
 from nasproxy.errors import DataError
 
 
@@ -36,38 +38,6 @@ def test_image_size_resizes_and_keeps_the_fingerprint(digits):
     assert not torch.equal(other.validation.labels, digits.validation.labels)  # another seed
 
 
-@pytest.mark.parametrize("size", [4, 12])
-def test_resizing_is_pillows(size):
-    image = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-    found = to_pixels(RawPart(image[None, None], np.zeros(1, np.int64)), size)[0, 0] * 255
-    resized = Image.fromarray(image.astype(np.float32)).resize((size, size), 2)  # 2: bilinear
-    torch.testing.assert_close(found, torch.from_numpy(np.array(resized)), atol=0.01, rtol=0)
-
-
-def test_normalization_undoes_itself_and_clips():
-    normalization = Normalization((0.1, 0.5), (0.2, 0.4))
-    pixels = torch.rand(3, 2, 4, 4)
-    images = normalization.apply(pixels)
-    torch.testing.assert_close(images[:, 1], (pixels[:, 1] - 0.5) / 0.4)
-    torch.testing.assert_close(normalization.undo(images), pixels)
-    assert normalization.undo(images * 100).max() == 1
-
-
-def test_fingerprint_changes_with_any_byte_label_or_shape():
-    images = np.arange(16, dtype=np.uint8).reshape(2, 1, 2, 4)
-    labels = np.array([0, 1])
-    prints = {fingerprint(RawPart(images, labels))}
-    for index in range(16):
-        changed = images.copy()
-        changed.flat[index] ^= 1
-        prints.add(fingerprint(RawPart(changed, labels)))
-    prints.add(fingerprint(RawPart(images, labels[::-1])))
-    prints.add(fingerprint(RawPart(images.reshape(2, 1, 4, 2), labels)))
-    assert len(prints) == 19
-    strided = np.repeat(images, 2, axis=3)[..., ::2]
-    assert fingerprint(RawPart(strided, labels)) in prints
-
-
 def test_parts_are_stratified_and_stable(digits):
     part = digits.validation_part(50)
     assert 45 <= len(part) <= 55
@@ -81,6 +51,78 @@ def test_parts_are_stratified_and_stable(digits):
 def test_no_calibration_images_where_none_are_asked_for(digits):
     """`recalibrate_images = 0` leaves BatchNorm as it was trained."""
     assert len(digits.calibration_part(0)) == 0
+
+
+SPLITS_OF_VERSION_0_1 = {
+    0: ("6f9040b4a5c18754", "622ed1454b864245"),
+    3: ("222d7b32c07992c7", "2bfef083929b47d9"),
+}
+
+
+@pytest.mark.parametrize("seed", SPLITS_OF_VERSION_0_1)
+def test_splits_stay_as_they_were(seed):
+    """Records and proxies of older versions belong to these very images."""
+    data = load_dataset(DataConfig(dataset="digits", seed=seed))
+    found = []
+    for part in (data.train, data.validation):
+        pixels = (data.normalization.undo(part.images) * 255).round().byte()
+        found.append(hashlib.sha256(pixels.numpy().tobytes()).hexdigest()[:16])
+    assert tuple(found) == SPLITS_OF_VERSION_0_1[seed]
+    assert data.fingerprint.startswith("e7ea3f70d9d65f7b")
+    assert data.normalization.mean == pytest.approx((0.30543369383139,), abs=1e-12)
+    assert data.normalization.std == pytest.approx((0.37595716816130,), abs=1e-12)
+
+
+def test_a_given_validation_part_is_taken_whatever_seed_and_fraction(tmp_path):
+    for part, count in (("train", 6), ("val", 3), ("test", 2)):
+        write_classes(tmp_path / "d" / part, count, seed=count)
+    one = load_dataset(folder_config(tmp_path / "d"))
+    other = load_dataset(folder_config(tmp_path / "d", seed=9, validation_fraction=0.8))
+    assert (len(one.train), len(one.validation), len(load_test_split(one))) == (12, 6, 4)
+    assert torch.equal(one.train.images, other.train.images)
+    assert torch.equal(one.validation.images, other.validation.images)
+
+
+def test_statistics_are_those_of_the_training_part_alone(tmp_path):
+    write_classes(tmp_path / "d" / "train", 4, channels=1)
+    for part in ("val", "test"):
+        for name in ("ant", "bee"):
+            (tmp_path / "d" / part / name).mkdir(parents=True)
+            (tmp_path / "d" / part / name / "0.png").write_bytes(encode(noise(0, channels=1)))
+    data = load_dataset(folder_config(tmp_path / "d"))
+    assert abs(data.train.images.double().mean()) < 1e-6
+    assert abs(data.train.images.double().std(correction=0) - 1) < 1e-6
+
+
+def test_augmentation_fits_the_data_set_and_can_be_overridden(tmp_path, mhist):
+    write_classes(tmp_path / "d", 5)
+    kinds = {
+        "digits": DIGITS,
+        f"folder:{tmp_path / 'd'}": GENERIC,
+        f"mhist:{mhist()}": TISSUE,
+    }
+    own = Augmentation(shift=0.3)
+    for dataset, fitting in kinds.items():
+        assert load_dataset(DataConfig(dataset=dataset)).augmentation == fitting
+        for name, values in AUGMENTATIONS.items():
+            config = DataConfig(dataset=dataset, augmentation=name)
+            assert load_dataset(config).augmentation == values
+        assert load_dataset(DataConfig(dataset=dataset, augmentation=own)).augmentation == own
+
+
+def test_parts_of_different_shapes_are_refused(npz):
+    path, _ = npz(val_images=np.zeros((6, 9, 5), np.uint8))
+    with pytest.raises(DataError, match=r"val images are \(1, 9, 5\), training images .1, 6, 5"):
+        load_dataset(DataConfig(dataset=f"npz:{path}"))
+    assert load_dataset(DataConfig(dataset=f"npz:{path}", image_size=8)).image_shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize("shape", [(6, 9, 5), (6, 6, 5, 3)])
+def test_a_test_part_of_another_shape_is_refused(npz, shape):
+    path, _ = npz(test_images=np.zeros(shape, np.uint8))
+    data = load_dataset(DataConfig(dataset=f"npz:{path}"))
+    with pytest.raises(DataError, match=r"test images are .* training images"):
+        load_test_split(data)
 
 
 def test_unknown_data_set():

@@ -1,77 +1,24 @@
 from __future__ import annotations
 
-import gzip
-from pathlib import Path
-from urllib.error import URLError
+import os
+import re
 
-import numpy as np
 import pytest
-import torchvision.datasets.mnist
+from image_files import write_classes
 
 from nasproxy.config import DataConfig
-from nasproxy.data.dataset import load_dataset
-from nasproxy.data.holdout import load_test_split
-from nasproxy.data.sources import default_data_dir, fetch, get_source
+from nasproxy.data.folder import open_folder
+from nasproxy.data.named import NamedSource
+from nasproxy.data.npz import NpzSource
+from nasproxy.data.sources import OPENERS, data_dir, default_data_dir, fetch, is_here, open_source
 from nasproxy.errors import DataError
 
-FILES = {
-    "train-images-idx3-ubyte": (30, 4, 4),
-    "train-labels-idx1-ubyte": (30,),
-    "t10k-images-idx3-ubyte": (10, 4, 4),
-    "t10k-labels-idx1-ubyte": (10,),
-}
 
-
-@pytest.fixture
-def lay_out(idx_bytes):
-    def write(folder: Path, end: str = "", **other: np.ndarray) -> None:
-        folder.mkdir(parents=True)
-        for name, shape in FILES.items():
-            key = name.split("-idx")[0].replace("-", "_")
-            labels = np.arange(np.prod(shape)) % (10 if len(shape) == 1 else 256)
-            array = other.get(key, labels.reshape(shape).astype(np.uint8))
-            content = idx_bytes(array)
-            (folder / (name + end)).write_bytes(gzip.compress(content) if end else content)
-
-    return write
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    """No network: torchvision's downloader fails as it would."""
-
-    def cut(error: Exception) -> None:
-        def download(*args, **kwargs):
-            raise error
-
-        monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", download)
-
-    return cut
-
-
-@pytest.mark.parametrize("end", ["", ".gz"])
-@pytest.mark.parametrize(
-    ("dataset", "folder"),
-    [
-        ("mnist", "mnist"),
-        ("mnist", "MNIST/raw"),
-        ("fashion-mnist", "fashion-mnist"),
-        ("fashion-mnist", "FashionMNIST/raw"),
-    ],
-)
-def test_both_layouts_are_found(tmp_path, lay_out, dataset, folder, end):
-    lay_out(tmp_path / folder, end)
-    config = DataConfig(dataset=dataset, data_dir=str(tmp_path), validation_fraction=0.34)
-    data = load_dataset(config)
-    assert (len(data.train), len(data.validation), data.image_shape) == (20, 10, (1, 4, 4))
-    assert len(load_test_split(data)) == 10
-    assert fetch(dataset, tmp_path)  # there already: nothing is downloaded
-
-
-def test_environment_names_the_folder(tmp_path, monkeypatch, lay_out):
-    lay_out(tmp_path / "mnist")
+def test_environment_names_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NASPROXY_DATA", str(tmp_path))
-    assert len(load_dataset(DataConfig(dataset="mnist", validation_fraction=0.34)).train) == 20
+    assert default_data_dir() == tmp_path
+    assert data_dir(DataConfig(dataset="digits", data_dir="/x")).as_posix() == "/x"
+    assert data_dir(DataConfig(dataset="digits")) == tmp_path
     monkeypatch.delenv("NASPROXY_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert default_data_dir() == tmp_path / "cache" / "nasproxy"
@@ -80,62 +27,138 @@ def test_environment_names_the_folder(tmp_path, monkeypatch, lay_out):
     assert default_data_dir() == tmp_path / ".cache" / "nasproxy"
 
 
-def test_unknown_name_lists_the_choices_and_the_nearest():
-    with pytest.raises(DataError, match=r"'minst'.*digits, fashion-mnist, mnist.*mean 'mnist'"):
-        get_source("minst")
+def test_each_kind_has_its_source(tmp_path, mhist, npz):
+    write_classes(tmp_path / "d", 3)
+    found = [
+        open_source(DataConfig(dataset=name))
+        for name in ("digits", f"folder:{tmp_path / 'd'}", f"mhist:{mhist()}", f"npz:{npz()[0]}")
+    ]
+    assert [type(source).__name__ for source in found] == [
+        "NamedSource",
+        "FileSource",
+        "FileSource",
+        "NpzSource",
+    ]
+    assert isinstance(found[0], NamedSource)
+    assert isinstance(found[3], NpzSource)
+    assert OPENERS["folder"] is open_folder
+    for source in found:
+        assert {"train", "test"} <= set(source.parts)
+        assert len(source.class_names) > 1
+        assert re.fullmatch("[0-9a-f]{64}", source.fingerprint())
 
 
 @pytest.mark.parametrize(
-    "error",
-    [OSError("no route to host\nat all"), URLError("no name"), RuntimeError("x"), TimeoutError()],
-    ids=["OSError", "URLError", "RuntimeError", "without a message"],
-)
-def test_missing_files_say_what_to_put_where(tmp_path, offline, error):
-    offline(error)
-    with pytest.raises(DataError) as caught:
-        load_dataset(DataConfig(dataset="mnist", data_dir=str(tmp_path)))
-    text = str(caught.value)
-    assert "\n" not in text
-    assert str(tmp_path / "mnist") in text
-    assert "NASPROXY_DATA" in text
-    assert "--data-dir" in text
-    for name in FILES:
-        assert f"{name}.gz" in text
-
-
-@pytest.mark.parametrize("missing", list(FILES)[1:])
-def test_a_single_missing_file_is_named(tmp_path, lay_out, offline, missing):
-    offline(OSError("no network"))
-    lay_out(tmp_path / "mnist")
-    (tmp_path / "mnist" / missing).unlink()
-    config = DataConfig(dataset="mnist", data_dir=str(tmp_path), validation_fraction=0.34)
-    with pytest.raises(DataError, match=f"{missing}.gz"):
-        load_test_split(load_dataset(config))
-
-
-def test_interrupted_download_is_taken_up_again(tmp_path, lay_out, offline):
-    """The images arrived, the labels did not: the next call asks for the download again."""
-    lay_out(tmp_path / "MNIST/raw")
-    (tmp_path / "MNIST/raw/train-labels-idx1-ubyte").unlink()
-    offline(OSError("no network"))
-    with pytest.raises(DataError, match="could not be downloaded"):
-        fetch("mnist", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "near"),
     [
-        ({"train_labels": np.zeros(29, np.uint8)}, r"\(30, 4, 4\) and labels \(29,\)"),
-        ({"train_labels": np.full(30, 10, np.uint8)}, "label 10 is not a class"),
-        ({"train_images": np.zeros((30, 16), np.uint8)}, "do not belong together"),
-        (
-            {"train_images": np.zeros((0, 4, 4), np.uint8), "train_labels": np.zeros(0, np.uint8)},
-            "do not belong together",
-        ),
+        ("minst", "mnist"),
+        ("mhsit", "mhist"),
+        ("foldr:x", "folder:PATH"),
+        ("npz:", "npz:FILE"),
+        ("folder", "folder:PATH"),
+        ("folder:", "folder:PATH"),
+        ("mhist:", "mhist"),
+        ("mnist:", "mnist"),
+        ("mnist:x", "mnist"),
     ],
-    ids=["one label less", "label out of range", "flat images", "nothing"],
 )
-def test_arrays_that_do_not_belong_together(tmp_path, lay_out, change, message):
-    lay_out(tmp_path / "mnist", **change)
-    with pytest.raises(DataError, match=message):
-        load_dataset(DataConfig(dataset="mnist", data_dir=str(tmp_path)))
+def test_unknown_name_lists_the_choices_and_the_nearest(name, near):
+    choices = "digits, fashion-mnist, folder:PATH, mhist, mhist:PATH, mnist, npz:FILE"
+    with pytest.raises(DataError) as caught:
+        open_source(DataConfig(dataset=name))
+    assert str(caught.value).startswith(f"unknown data set {name!r}: choose from {choices}")
+    assert f"did you mean {near!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", ":", "a:b:c", "FOLDER:x", "\0", "folder", "npz", "folder:"])
+def test_nothing_of_the_kind_is_fetched(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "npz").mkdir()
+    with pytest.raises(DataError, match="unknown data set"):
+        fetch(name, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["d", "mhist", "./d", "~/d"])
+@pytest.mark.parametrize("place", ["here", "data"])
+def test_a_path_is_looked_for_here_and_then_among_the_data_sets(tmp_path, monkeypatch, place, text):
+    for folder in ("here", "data"):
+        (tmp_path / folder).mkdir()
+    write_classes(tmp_path / place / text.removeprefix("~/"), 3)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("NASPROXY_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HOME", str(tmp_path / place))
+    found = open_source(DataConfig(dataset=f"folder:{text}"))
+    assert found.root.resolve() == (tmp_path / place / text.removeprefix("~/")).resolve()
+    assert fetch(f"folder:{text}", tmp_path / "data").resolve() == found.root.resolve()
+
+
+def test_here_comes_first(tmp_path, monkeypatch):
+    write_classes(tmp_path / "here" / "d", 3)
+    write_classes(tmp_path / "data" / "d", 4)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("NASPROXY_DATA", str(tmp_path / "data"))
+    assert open_source(DataConfig(dataset="folder:d")).root.resolve() == tmp_path / "here" / "d"
+
+
+def test_mhist_by_name_is_among_the_data_sets_only(tmp_path, monkeypatch, mhist):
+    mhist(name="here/mhist")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("NASPROXY_DATA", str(tmp_path / "data"))
+    with pytest.raises(DataError, match=r"there is no .*data/mhist"):
+        open_source(DataConfig(dataset="mhist"))
+    assert not is_here("mhist", tmp_path / "data")
+    mhist(name="data/mhist")
+    assert open_source(DataConfig(dataset="mhist")).root == tmp_path / "data" / "mhist"
+    assert is_here("mhist", tmp_path / "data")
+    by_path = open_source(DataConfig(dataset="mhist:mhist"))
+    assert by_path.root.resolve() == tmp_path / "here" / "mhist"
+
+
+def test_fetching_mhist_explains_and_downloads_nothing(tmp_path, monkeypatch, mhist):
+    def no_network(*args, **kwargs):
+        raise AssertionError("nothing may be downloaded")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    with pytest.raises(DataError) as caught:
+        fetch("mhist", tmp_path / "data")
+    for words in (
+        "https://bmirds.github.io/MHIST/",
+        str(tmp_path / "data" / "mhist" / "images"),
+        str(tmp_path / "data" / "mhist" / "annotations.csv"),
+        "images.zip",
+        "Nothing was downloaded",
+    ):
+        assert words in str(caught.value)
+    assert not os.path.exists(tmp_path / "data")
+    mhist(name="data/mhist")
+    assert fetch("mhist", tmp_path / "data") == tmp_path / "data" / "mhist"
+
+
+def test_fetching_data_of_your_own(tmp_path):
+    assert fetch("digits", tmp_path) == tmp_path
+    for kind in ("folder", "npz", "mhist"):
+        with pytest.raises(DataError, match="absent"):
+            fetch(f"{kind}:{tmp_path / 'absent'}", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz", "mhist"])
+@pytest.mark.parametrize(
+    "path",
+    ["absent", "~no-such-user/x", "a\0b", "x" * 300, "x/" * 3000, "ä ö\n", "\udce4"],
+    ids=["absent", "user", "NUL", "name", "long", "umlauts", "surrogate"],
+)
+def test_any_path_that_is_not_there_is_an_error_of_ours(tmp_path, kind, path):
+    for work in (
+        lambda: open_source(DataConfig.model_construct(dataset=f"{kind}:{path}")),
+        lambda: fetch(f"{kind}:{path}/absent", tmp_path),
+    ):
+        with pytest.raises(DataError):
+            work()
+
+
+@pytest.mark.parametrize("kind", ["digits", "mnist", "npz"])
+def test_groups_are_refused_where_there_are_none(kind, npz):
+    dataset = f"npz:{npz()[0]}" if kind == "npz" else kind
+    with pytest.raises(DataError, match=r"no groups.*--group-column"):
+        open_source(DataConfig(dataset=dataset, group_column="Patient"))
