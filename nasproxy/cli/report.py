@@ -43,6 +43,7 @@ def show(terminal: Terminal, summary: dict[str, Any], folder: Path) -> None:
 
 def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Choose and word what a person wants to know first."""
+    from nasproxy.training.metric import METRIC_NAMES, shown_metrics
 
     def with_interval(name: str) -> str:
         value, interval = summary[name], summary.get(f"{name}_ci")
@@ -71,6 +72,11 @@ def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("  with distilling", times("speedup_with_distillation")),
         ("  with verified top, too", times("speedup_end_to_end")),
     ]
-    if best.get("test_accuracy") is not None:
-        rows.append(("best network, test accuracy", f"{best['test_accuracy']:.2%}"))
+    shown = shown_metrics(summary["metric"], summary["class_counts"])
+    for metric in shown:
+        if best.get(f"test_{metric}") is not None:
+            name = f"best network, test {METRIC_NAMES[metric]}"
+            rows.append((name, f"{best[f'test_{metric}']:.2%}"))
+    if len(shown) > 1 and summary["majority_class_rate"] is not None:
+        rows.append(("majority class, validation", f"{summary['majority_class_rate']:.2%}"))
     return rows

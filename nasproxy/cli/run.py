@@ -9,7 +9,7 @@ import typer
 
 from nasproxy.cli import options
 from nasproxy.cli.report import show
-from nasproxy.cli.settings import given
+from nasproxy.cli.settings import default_folder, given
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
@@ -31,10 +31,16 @@ def run_command(
     trials: Annotated[int | None, typer.Option(help="Candidates [default: 60].")] = None,
     top: Annotated[int | None, typer.Option(help="Verified best [default: 5].")] = None,
     uniform: Annotated[int | None, typer.Option(help="Verified sample [default: 20].")] = None,
-    epochs: Annotated[int | None, typer.Option(help="On the full data [default: 3].")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="On the full data [default: 3 to 20, by number of images].")
+    ] = None,
     workers: options.Workers = None,
+    metric: options.Metric = None,
     data_dir: options.DataDir = None,
     image_size: options.ImageSize = None,
+    group_column: options.GroupColumn = None,
+    skip_unreadable: options.SkipUnreadable = False,
+    augmentation: options.AugmentationOption = None,
     out: options.Out = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -48,29 +54,30 @@ def run_command(
     terminal = Terminal(as_json=as_json, quiet=quiet)
     settings = run_settings(
         config,
-        data=given(dataset=dataset, data_dir=data_dir, image_size=image_size, seed=seed),
+        data=given(
+            dataset=dataset, data_dir=data_dir, image_size=image_size, seed=seed,
+            group_column=group_column, skip_unreadable=skip_unreadable or None,
+            augmentation=augmentation,
+        ),
         distill=given(ipc=ipc, iterations=iterations, seed=seed),
-        search=given(space=space, trials=trials, seed=seed),
-        verify=given(top=top, uniform=uniform, seed=seed),
+        search=given(space=space, trials=trials, metric=metric, seed=seed),
+        verify=given(top=top, uniform=uniform, epochs=epochs, seed=seed),
         proxy=proxy,
-        epochs=epochs,
-    )
-    folder = out or Path("runs") / f"{settings.data.dataset}-{Path(settings.search.space).stem}"
+    )  # fmt: skip
+    folder = out or default_folder(settings.data.dataset, Path(settings.search.space).stem)
     with terminal.watching() as watch:
         summary = run(settings, folder, device=choose_device(device), workers=workers, watch=watch)
     show(terminal, summary, folder)
     terminal.finish({"out": str(folder), **summary})
 
 
-def run_settings(
-    path: Path | None, *, proxy: str | None, epochs: int | None, **sections: dict[str, Any]
-) -> RunConfig:
+def run_settings(path: Path | None, *, proxy: str | None, **sections: dict[str, Any]) -> RunConfig:
     """Merge a file of settings, if any, with what was given on the command line.
 
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import DATADAM_PRESETS, FULL_RECIPE, RunConfig, read_toml
+    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig, read_toml
     from nasproxy.errors import ConfigError
 
     values: dict[str, Any] = read_toml(path) if path else {}
@@ -81,7 +88,8 @@ def run_settings(
         values[name] = {**section, **options_given}
     if "dataset" not in values["data"]:
         raise ConfigError("no data set is named: use --dataset, or [data] dataset in --config")
-    values["distill"] = {**DATADAM_PRESETS["cpu"], **values["distill"]}
-    recipe = values["verify"].get("recipe", {})
-    values["verify"]["recipe"] = {**FULL_RECIPE.to_dict(), **recipe, **given(epochs=epochs)}
+    presets = DISTILL_PRESETS.get(str(values["distill"].get("method", "datadam")), {"cpu": {}})
+    values["distill"] = {**presets["cpu"], **values["distill"]}
+    if recipe := values["verify"].get("recipe"):
+        values["verify"]["recipe"] = {**FULL_RECIPE.to_dict(), **recipe}
     return RunConfig.parse({**values, **given(proxy=proxy)})

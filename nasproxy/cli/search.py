@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nasproxy.cli import options
-from nasproxy.cli.settings import data_settings, datadam_settings, given
+from nasproxy.cli.settings import data_settings, default_folder, distill_settings, given
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def search_command(
     ] = "synthetic",
     ipc: options.Ipc = None,
     trials: Annotated[int | None, typer.Option(help="Candidates [default: 60].")] = None,
+    metric: options.Metric = None,
     sampler: Annotated[str | None, typer.Option(help="tpe, random or grid [default: tpe].")] = None,
     pruner: Annotated[
         str | None, typer.Option(help="none, median or halving [default: none].")
@@ -45,6 +47,9 @@ def search_command(
     study_name: Annotated[str | None, typer.Option(help="[default: name of --out].")] = None,
     data_dir: options.DataDir = None,
     image_size: options.ImageSize = None,
+    group_column: options.GroupColumn = None,
+    skip_unreadable: options.SkipUnreadable = False,
+    augmentation: options.AugmentationOption = None,
     out: options.Out = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -53,58 +58,88 @@ def search_command(
 ) -> None:
     """Search a space of networks, each trained on the proxy; an Optuna study."""
     from nasproxy._environment import choose_device
-    from nasproxy.config import FULL_RECIPE, SEARCH_RECIPE, SearchConfig
+    from nasproxy.config import SEARCH_RECIPE, SearchConfig, full_recipe
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     chosen = choose_device(device)
-    base = FULL_RECIPE if proxy == "full" else SEARCH_RECIPE
-    recipe = {**base.to_dict(), **given(epochs=epochs, lr=lr)}
+    recipe = {**SEARCH_RECIPE.to_dict(), **given(epochs=epochs, lr=lr)}
     settings = given(
-        space=space, trials=trials, sampler=sampler, pruner=pruner, uniform_trials=uniform,
-        seeds=seeds, seed=seed,
+        space=space, trials=trials, metric=metric, sampler=sampler, pruner=pruner,
+        uniform_trials=uniform, seeds=seeds, seed=seed,
     )  # fmt: skip
     config = SearchConfig.parse({**settings, "recipe": recipe}, "search")
     from nasproxy.data.dataset import load_dataset
     from nasproxy.pipeline import open_proxy
+    from nasproxy.search.objective import check_metric
     from nasproxy.search.session import search
     from nasproxy.search.space import load_space
+    from nasproxy.training.evaluate import count_classes
 
     load_space(space)  # a mistake in it should not cost a distillation
-    folder = out or Path("runs") / f"{dataset}-{Path(space).stem}-{Path(proxy).name}"
-    data = load_dataset(data_settings(dataset, data_dir, image_size, seed)).to(chosen)
+    folder = out or default_folder(dataset, Path(space).stem, Path(proxy).name)
+    described = data_settings(
+        dataset, data_dir, image_size, seed, group_column=group_column,
+        skip_unreadable=skip_unreadable, augmentation=augmentation,
+    )  # fmt: skip
     with terminal.watching() as watch:
+        data = load_dataset(described, watch=watch).to(chosen)
+        check_metric(config.metric, data)
+        if proxy == "full":
+            recipe = {**full_recipe(len(data.train)).to_dict(), **given(epochs=epochs, lr=lr)}
+            config = config.replace(recipe=recipe)
         opened = open_proxy(
-            proxy, data, folder, datadam_settings(None, chosen, ipc=ipc, seed=seed),
+            proxy, data, folder, distill_settings(None, chosen, ipc=ipc, seed=seed),
             ipc=ipc, watch=watch,
         )  # fmt: skip
         candidates = search(
             data, opened, config, folder,
             workers=workers, engine=engine, storage=storage, study_name=study_name, watch=watch,
         )  # fmt: skip
-    terminal.say(candidate_table(candidates))
+    counts = count_classes(data.validation, data.num_classes)
+    terminal.say(candidate_table(candidates, metric=config.metric, class_counts=counts))
     url = storage or f"sqlite:///{folder / 'study.db'}"
     terminal.say(f"Inspect: optuna-dashboard {url}\nNext:    nasproxy verify {folder}")
     terminal.finish({"out": str(folder), "candidates": candidates})
 
 
-def candidate_table(candidates: list[dict[str, Any]], rows: int = 10) -> Table:
-    """Lay out the best candidates."""
+def candidate_table(
+    candidates: list[dict[str, Any]],
+    rows: int = 10,
+    *,
+    metric: str = "accuracy",
+    class_counts: Sequence[int] = (),
+) -> Table:
+    """Lay out the best candidates, with all scores where accuracy alone would mislead."""
     from rich.table import Table
     from rich.text import Text
 
+    from nasproxy.training.metric import (
+        METRIC_NAMES,
+        majority_class_rate,
+        score_text,
+        short_name,
+        shown_metrics,
+    )
+
+    shown = shown_metrics(metric, class_counts)
     scored = [c for c in candidates if c["status"] == "complete"]
-    scored.sort(key=lambda c: (-c["proxy_accuracy"], c["num_params"]))
+    scored.sort(key=lambda c: (-c["proxy_score"], c["num_params"]))
     varied = varied_settings([c["architecture"] for c in candidates])
     failed = sum(c["status"] == "failed" for c in candidates)
     title = f"Best of {len(candidates)} candidates" + (f" ({failed} failed)" if failed else "")
+    names = ["proxy"]
+    if len(shown) > 1:
+        rate = majority_class_rate(class_counts)
+        title += f" by {METRIC_NAMES[metric]}" + (f"; majority class {rate:.1%}" if rate else "")
+        names = [short_name(name) for name in shown]
     table = Table(title=title, title_justify="left")
-    for name in ("trial", "architecture", "proxy", "params", "seconds"):
+    for name in ("trial", "architecture", *names, "params", "seconds"):
         table.add_column(name, justify="left" if name == "architecture" else "right")
     for candidate in scored[:rows]:
         table.add_row(
             str(candidate["trial"]),
             Text(architecture_text(candidate["architecture"], varied)),
-            f"{candidate['proxy_accuracy']:.1%}",
+            *(score_text({name: candidate[f"proxy_{name}"]}, [name]) for name in shown),
             f"{candidate['num_params']:,}",
             f"{candidate['seconds']:.1f}",
         )

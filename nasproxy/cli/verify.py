@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,9 @@ def verify_command(
         int | None, typer.Option(help="Uniformly drawn candidates [default: 20].")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 2].")] = None,
-    epochs: Annotated[int | None, typer.Option(help="On the full data [default: 3].")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="On the full data [default: 3 to 20, by number of images].")
+    ] = None,
     trainings: Annotated[
         Path | None, typer.Option(help="Finished trainings, shared by runs [default: in the run].")
     ] = None,
@@ -34,44 +37,61 @@ def verify_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Train the top candidates and a uniform sample on the full data."""
+    from nasproxy.run_folder import read_run
+
     terminal = Terminal(as_json=as_json, quiet=quiet)
-    settings = given(top=top, uniform=uniform, seeds=seeds, seed=seed)
+    settings = given(top=top, uniform=uniform, seeds=seeds, epochs=epochs, seed=seed)
     with terminal.watching() as watch:
         verified = verify_run(
-            folder, settings, given(epochs=epochs), watch,
+            folder, settings, watch,
             trainings=trainings, workers=workers, data_dir=data_dir, device=device,
         )  # fmt: skip
-    varied = varied_settings([entry["architecture"] for entry in verified])
-    for entry in sorted(verified, key=lambda e: -_mean(e["full_accuracy"])):
-        full, test = _mean(entry["full_accuracy"]), _mean(entry["test_accuracy"])
-        terminal.say(
-            f"trial {entry['trial']:>4}  full {full:.2%}  test {test:.2%}  "
-            f"{'+'.join(entry['selected_by']):<11}  "
-            f"{architecture_text(entry['architecture'], varied)}"
-        )
+    for line in verified_lines(verified, read_run(folder)):
+        terminal.say(line)
     terminal.say(f"Next: nasproxy report {folder}")
     terminal.finish({"out": str(folder), "verification": verified})
 
 
 def verify_run(
-    folder: Path, settings: dict[str, Any], recipe: dict[str, Any], watch: Watch, *,
+    folder: Path, settings: dict[str, Any], watch: Watch, *,
     trainings: Path | None, workers: int | None, data_dir: str | None, device: str,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Verify a run on the data that its record names."""
     from nasproxy._environment import choose_device
-    from nasproxy.config import FULL_RECIPE, DataConfig, VerifyConfig
+    from nasproxy.config import DataConfig, VerifyConfig
     from nasproxy.data.dataset import load_dataset
     from nasproxy.run_folder import read_run
     from nasproxy.verify.session import verify
 
     run = read_run(folder)
-    config = VerifyConfig.parse(
-        {"seed": run["seed"], **settings, "recipe": {**FULL_RECIPE.to_dict(), **recipe}}, "verify"
-    )
+    config = VerifyConfig.parse({"seed": run["seed"], **settings}, "verify")
     data = DataConfig.parse({**run["config"]["data"], "data_dir": data_dir}, "data")
-    dataset = load_dataset(data).to(choose_device(device))
+    dataset = load_dataset(data, watch=watch).to(choose_device(device))
     return verify(dataset, folder, config, trainings=trainings, workers=workers, watch=watch)
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def verified_lines(verified: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[str]:
+    """Word the verified candidates, the best first, with what a glance at accuracy would miss."""
+    from nasproxy.training.metric import (
+        majority_class_rate,
+        mean_score,
+        recorded_metric,
+        score_text,
+        shown_metrics,
+    )
+
+    metric, counts = recorded_metric(run, "run.json"), run["data"]["validation_class_counts"]
+    shown = shown_metrics(metric, counts)
+    varied = varied_settings([entry["architecture"] for entry in verified])
+    for entry in sorted(verified, key=lambda e: -(mean_score(e[f"full_{metric}"]) or 0.0)):
+        full, test = (
+            score_text({name: mean_score(entry[f"{split}_{name}"]) for name in shown}, shown, 2)
+            for split in ("full", "test")
+        )
+        yield (
+            f"trial {entry['trial']:>4}  full {full}  test {test}  "
+            f"{'+'.join(entry['selected_by']):<11}  "
+            f"{architecture_text(entry['architecture'], varied)}"
+        )
+    if len(shown) > 1:
+        yield f"majority class: {majority_class_rate(counts):.2%} of the validation images"

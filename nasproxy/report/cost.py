@@ -36,7 +36,7 @@ class Cost:
 def measure_cost(records: Records) -> Cost:
     """Work out times and speed-ups as the report defines them."""
     run, workers = records.run, records.run.verify_workers
-    trained = [v for v in records.verified if v.full_accuracies]
+    trained = [v for v in records.verified if v.full_scores]
     full, full_is = _full_search(records, trained)
     search = records.timings.get("search_seconds")
     distill = run.distill_seconds
@@ -75,14 +75,14 @@ def _full_search(records: Records, trained: Sequence[Verified]) -> tuple[float |
     if mean is None:
         return None, None
     if len(trained) == num_trainable(records):
-        per_candidate = [v.seconds / len(v.full_accuracies) for v in trained]
+        per_candidate = [v.seconds / len(v.full_scores) for v in trained]
         return math.fsum(per_candidate) / records.run.verify_workers, "measured"
     return num_trainable(records) * mean / records.run.verify_workers, "estimated"
 
 
 def _mean_training(trained: Sequence[Verified]) -> float | None:
     sample = timing_sample(trained)
-    num_trainings = sum(len(v.full_accuracies) for v in sample)
+    num_trainings = sum(len(v.full_scores) for v in sample)
     return math.fsum(v.seconds for v in sample) / num_trainings if num_trainings else None
 
 

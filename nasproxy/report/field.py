@@ -40,8 +40,22 @@ def take_optional_count(
     return None if record.get(key) is None else take_count(record, key, where, low=low)
 
 
-def take_accuracies(record: dict[str, Any], key: str, where: str) -> tuple[float, ...]:
-    """Take a list of fractions in [0, 1]."""
+def take_optional_fraction(record: dict[str, Any], key: str, where: str) -> float | None:
+    """Take a fraction in [0, 1], or None where it is absent."""
+    return None if record.get(key) is None else take_number(record, key, where, high=1)
+
+
+def take_counts(record: dict[str, Any], key: str, where: str) -> tuple[int, ...]:
+    """Take a list of whole numbers, empty where it is absent."""
+    values = take_list(record, key, where)
+    return tuple(
+        take_count({f"{key}[{index}]": value}, f"{key}[{index}]", where)
+        for index, value in enumerate(values)
+    )
+
+
+def take_fractions(record: dict[str, Any], key: str, where: str) -> tuple[float, ...]:
+    """Take a list of fractions in [0, 1], empty where it is absent."""
     values = take_list(record, key, where)
     return tuple(
         take_number({f"{key}[{index}]": value}, f"{key}[{index}]", where, high=1)

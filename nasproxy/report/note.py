@@ -7,14 +7,16 @@ from nasproxy.report.quality import Quality, uniform_sample
 from nasproxy.report.record import Records
 from nasproxy.report.statistic import NUM_RESAMPLES
 from nasproxy.report.wording import counted, duration, percent
+from nasproxy.training.metric import METRIC_NAMES, majority_class_rate, shown_metrics
 
 
 def write_notes(records: Records, quality: Quality, cost: Cost) -> list[str]:
     """List them, those on ranking first."""
-    if not any(v.full_accuracies for v in records.verified):
-        return [*_on_candidates(records)]
+    if not any(v.full_scores for v in records.verified):
+        return [*_on_balance(records), *_on_candidates(records)]
     return [
-        *_on_ranking(quality),
+        *_on_balance(records),
+        *_on_ranking(quality, METRIC_NAMES[records.run.metric]),
         *_on_full_search(records, cost),
         *_on_speed(records, cost),
         *_on_best(records),
@@ -22,14 +24,25 @@ def write_notes(records: Records, quality: Quality, cost: Cost) -> list[str]:
     ]
 
 
-def _on_ranking(quality: Quality) -> list[str]:
+def _on_balance(records: Records) -> list[str]:
+    counts = records.run.class_counts
+    if not counts or len(shown_metrics(records.run.metric, counts)) == 1:
+        return []
+    return [
+        f"Majority class: {percent(majority_class_rate(counts))} of the validation images, the "
+        "accuracy of a network that always names it; its balanced accuracy is "
+        f"{percent(1 / len(counts))}."
+    ]
+
+
+def _on_ranking(quality: Quality, metric: str) -> list[str]:
     if quality.num_uniform == 0:
         return ["No uniform sample was verified: correlations over top candidates alone mislead."]
     sample = counted(quality.num_uniform, "uniformly drawn candidate")
     seeds = counted(quality.num_seeds, "seed")
     notes = [
         f"Rank correlations (Spearman, Kendall tau-b) are over the {sample} trained on the full "
-        f"data, never over the top ones; full accuracy is the mean over {seeds}, on the "
+        f"data, never over the top ones; full {metric} is the mean over {seeds}, on the "
         "validation split.",
         f"Intervals: 95% percentile bootstrap, {NUM_RESAMPLES} resamples of the architectures "
         "and of their seeds; a resample without a defined correlation counts as 0.",
@@ -46,7 +59,7 @@ def _on_ranking(quality: Quality) -> list[str]:
         )
     if quality.top_k_regret is not None:
         notes.append(
-            f"Regret: best full accuracy of the sample minus the best among its {quality.top_k} "
+            f"Regret: best full {metric} of the sample minus the best among its {quality.top_k} "
             "best by proxy (5, or half the sample if that is less)."
         )
     return notes
@@ -54,7 +67,7 @@ def _on_ranking(quality: Quality) -> list[str]:
 
 def _on_full_search(records: Records, cost: Cost) -> list[str]:
     run = records.run
-    trained = [v for v in records.verified if v.full_accuracies]
+    trained = [v for v in records.verified if v.full_scores]
     workers = counted(run.verify_workers, "worker")
     if cost.full_search_is == "measured":
         text = (
@@ -63,7 +76,7 @@ def _on_full_search(records: Records, cost: Cost) -> list[str]:
         )
     else:
         sample = timing_sample(trained)
-        trainings = counted(sum(len(v.full_accuracies) for v in sample), "full training")
+        trainings = counted(sum(len(v.full_scores) for v in sample), "full training")
         whose = "uniform sample" if uniform_sample(trained) else "top candidates (no sample)"
         text = (
             f"Full search: estimated as {counted(num_trainable(records), 'candidate')} x "
@@ -87,7 +100,7 @@ def _on_full_search(records: Records, cost: Cost) -> list[str]:
 def _on_speed(records: Records, cost: Cost) -> list[str]:
     if cost.search_seconds is None:
         return ["The search's time was not recorded, so there are no speed-ups."]
-    top = [v for v in records.verified if "top" in v.selected_by and v.full_accuracies]
+    top = [v for v in records.verified if "top" in v.selected_by and v.full_scores]
     audit = (cost.verify_seconds or 0.0) - (cost.verify_top_seconds or 0.0)
     notes = [
         "Speed-up end to end counts distillation, search and the full training of the "
@@ -106,19 +119,20 @@ def _on_speed(records: Records, cost: Cost) -> list[str]:
 
 
 def _on_best(records: Records) -> list[str]:
-    trained = [v for v in records.verified if v.full_accuracies]
-    winner = max(trained, key=lambda v: v.full_accuracy)
+    trained = [v for v in records.verified if v.full_scores]
+    winner = max(trained, key=lambda v: v.full_score)
+    metric = METRIC_NAMES[records.run.metric]
     notes = [
-        "Best: highest mean validation accuracy after full training; being the maximum of "
-        f"{len(trained)}, it flatters a little. Test accuracy had no say in the choice."
+        f"Best: highest mean validation {metric} after full training; being the maximum of "
+        f"{len(trained)}, it flatters a little. Test {metric} had no say in the choice."
     ]
     top = [v for v in trained if "top" in v.selected_by]
     if top and "top" not in winner.selected_by:
-        found = max(top, key=lambda v: v.full_accuracy)
+        found = max(top, key=lambda v: v.full_score)
         notes.append(
             "The best comes from the uniform sample: the search itself did not put it on top. "
             f"Its own best is trial {found.candidate.trial} with "
-            f"{percent(found.full_accuracy, 2)} on validation."
+            f"{percent(found.full_score, 2)} on validation."
         )
     return notes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections.abc import Iterable
 from importlib import resources
 from string import Template
 from typing import Any
@@ -34,22 +35,54 @@ def render_html(summary: dict[str, Any], records: Records, pictures: list[Pictur
     tables = [candidate_table(records), time_table(summary)]
     if summary["num_uniform"]:
         tables.insert(1, ranking_table(summary))
+    return fill_page(
+        heading=heading,
+        subtitle=_subtitle(summary),
+        verdict=summary["verdict"],
+        verdict_class=classes[summary["worth_it"]],
+        tiles=key_figures(summary),
+        figures=draw_all(summary, records),
+        pictures=pictures,
+        class_names=records.run.class_names,
+        tables=tables,
+        notes=summary["notes"],
+        command=summary["command"],
+        made_with=made_with(summary),
+    )
+
+
+def fill_page(
+    *,
+    heading: str,
+    subtitle: str,
+    verdict: str,
+    verdict_class: str,
+    tiles: Iterable[tuple[str, str, str]],
+    figures: Iterable[Figure],
+    pictures: list[Picture],
+    class_names: tuple[str, ...],
+    tables: Iterable[Table],
+    notes: list[str],
+    command: str,
+    made_with: str,
+) -> str:
+    """Fill the page; all words are escaped here."""
     template = Template(
         resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     )
     return template.substitute(
         title=_text(f"nasproxy: {heading}"),
         heading=_text(heading),
-        subtitle=_text(_subtitle(summary)),
-        verdict_class=classes[summary["worth_it"]],
-        verdict=_text(summary["verdict"]),
-        tiles="\n".join(_tile(*figure) for figure in key_figures(summary)),
-        figures="\n".join(_figure(figure) for figure in draw_all(summary, records)),
-        pictures=_pictures(pictures, records.run.class_names),
+        subtitle=_text(subtitle),
+        verdict_class=verdict_class,
+        verdict=_text(verdict),
+        tiles="\n".join(_tile(*figure) for figure in tiles),
+        figures="\n".join(_figure(figure) for figure in figures),
+        pictures=_pictures(pictures, class_names),
         tables="\n".join(_table(table) for table in tables if table.rows),
-        notes=_notes(summary["notes"]),
-        command=_text(summary["command"]),
-        made_with=_text(made_with(summary)),
+        notes=_notes(notes),
+        command=_text(command),
+        made_with=_text(made_with),
         plotly=get_plotlyjs(),  # type: ignore[no-untyped-call]
     )
 

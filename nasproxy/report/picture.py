@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,10 @@ class Picture:
     png: bytes
 
 
-def load_pictures(folder: Path) -> list[Picture]:
-    """Read the pictures of a proxy that are there; a damaged one is no reason to go without."""
+def load_pictures(folder: Path, captions: Mapping[str, str] = CAPTIONS) -> list[Picture]:
+    """Read the pictures that are there, by file name and caption; a damaged one is left out."""
     pictures = []
-    for name, caption in CAPTIONS.items():
+    for name, caption in captions.items():
         path = folder / name
         try:
             png = _shrink(path.read_bytes())

@@ -27,7 +27,7 @@ TOP_K = 5
 
 @dataclass(frozen=True)
 class Quality:
-    """Rank statistics of a proxy; None where undefined."""
+    """Rank statistics of a proxy by the run's metric; None where undefined."""
 
     num_uniform: int
     num_seeds: int
@@ -42,8 +42,8 @@ class Quality:
     spearman_rho_given_params: float | None
     rho_gain_over_params_ci: Interval | None
     """Of the proxy's rho minus the parameter count's, on the same resamples."""
-    full_accuracy_spread: float | None
-    """Best minus worst full accuracy of the sample: what there is to tell apart."""
+    full_score_spread: float | None
+    """Best minus worst full score of the sample: what there is to tell apart."""
     noise_ceiling: float | None
     attainable_rho: float | None
     top_k: int | None
@@ -53,18 +53,18 @@ class Quality:
 
 def uniform_sample(verified: Sequence[Verified]) -> list[Verified]:
     """Return what correlations may be taken over; of equals on the proxy, the smaller first."""
-    sample = [v for v in verified if "uniform" in v.selected_by and v.full_accuracies]
+    sample = [v for v in verified if "uniform" in v.selected_by and v.full_scores]
     return sorted(sample, key=lambda v: (v.candidate.num_params, v.candidate.trial))
 
 
 def measure_quality(verified: Sequence[Verified]) -> Quality:
     """Compare the proxy, and two scores that cost nothing, with full training."""
     sample = uniform_sample(verified)
-    proxy = [v.proxy_accuracy for v in sample]
+    proxy = [v.proxy_score for v in sample]
     params = [float(v.candidate.num_params) for v in sample]
     flops = [float(v.candidate.num_flops) for v in sample]
-    full = [v.full_accuracy for v in sample]
-    per_seed = [v.full_accuracies for v in sample]
+    full = [v.full_score for v in sample]
+    per_seed = [v.full_scores for v in sample]
     num_seeds = max((len(row) for row in per_seed), default=0)
     ceiling = noise_ceiling(per_seed)
     k = min(TOP_K, len(sample) // 2) or None
@@ -80,7 +80,7 @@ def measure_quality(verified: Sequence[Verified]) -> Quality:
         spearman_rho_flops_ci=bootstrap_interval(flops, per_seed),
         spearman_rho_given_params=partial_spearman(proxy, full, params),
         rho_gain_over_params_ci=_gain_interval(proxy, params, per_seed),
-        full_accuracy_spread=max(full) - min(full) if full else None,
+        full_score_spread=max(full) - min(full) if full else None,
         noise_ceiling=ceiling,
         attainable_rho=None if ceiling is None else attainable_rho(ceiling, num_seeds),
         top_k=k,

@@ -10,12 +10,14 @@ from typing import Any
 
 from nasproxy.errors import ArtifactError
 from nasproxy.report.field import (
-    take_accuracies,
     take_count,
+    take_counts,
+    take_fractions,
     take_list,
     take_number,
     take_object,
     take_optional_count,
+    take_optional_fraction,
     take_optional_object,
 )
 from nasproxy.run_folder import (
@@ -27,6 +29,7 @@ from nasproxy.run_folder import (
     read_run,
     read_timings,
 )
+from nasproxy.training.metric import METRICS, mean_score, recorded_metric
 
 Architecture = dict[str, Any]
 STATUSES = ("complete", "pruned", "failed")
@@ -35,45 +38,61 @@ SELECTIONS = ("top", "uniform")
 
 @dataclass(frozen=True)
 class Candidate:
-    """An architecture of the space and its score on the proxy, an accuracy in [0, 1]."""
+    """An architecture of the space and what it is worth on the proxy."""
 
     trial: int
     architecture: Architecture
-    proxy_accuracy: float | None
+    metric: str
+    proxy: dict[str, float | None]
+    """Mean score in [0, 1] by metric; None where not scored, not known or not defined."""
     num_params: int
     num_flops: int
     seconds: float | None
     status: str
 
+    @property
+    def proxy_score(self) -> float | None:
+        """Return the score on the proxy by the run's metric, in [0, 1]."""
+        return self.proxy[self.metric]
+
 
 @dataclass(frozen=True)
 class Verified:
-    """A scored candidate and its full trainings: one accuracy in [0, 1] per finished seed."""
+    """A scored candidate and its full trainings."""
 
     candidate: Candidate
     selected_by: tuple[str, ...]
-    full_accuracies: tuple[float, ...]
-    test_accuracies: tuple[float, ...]
+    full: dict[str, tuple[float, ...]]
+    """Scores in [0, 1] on validation by metric, one a finished seed; empty where not known."""
+    test: dict[str, tuple[float, ...]]
+    """The same on the test split."""
     seconds: float
     """Of all its trainings together, each on one worker."""
     num_failed: int
 
     @property
-    def proxy_accuracy(self) -> float:
-        """Return the score on the proxy in [0, 1]."""
-        assert self.candidate.proxy_accuracy is not None
-        return self.candidate.proxy_accuracy
+    def proxy_score(self) -> float:
+        """Return the score on the proxy by the run's metric, in [0, 1]."""
+        assert self.candidate.proxy_score is not None
+        return self.candidate.proxy_score
 
     @property
-    def full_accuracy(self) -> float:
-        """Return the mean validation accuracy over the seeds, in [0, 1]."""
-        return math.fsum(self.full_accuracies) / len(self.full_accuracies)
+    def full_scores(self) -> tuple[float, ...]:
+        """Return the validation scores of the seeds by the run's metric, in [0, 1]."""
+        return self.full[self.candidate.metric]
 
     @property
-    def test_accuracy(self) -> float | None:
-        """Return the mean test accuracy over the seeds, in [0, 1]."""
-        scores = self.test_accuracies
-        return math.fsum(scores) / len(scores) if scores else None
+    def full_score(self) -> float:
+        """Return their mean."""
+        return math.fsum(self.full_scores) / len(self.full_scores)
+
+    def means(self) -> dict[str, float | None]:
+        """Return the means over the seeds as `full_METRIC` and `test_METRIC`."""
+        return {
+            f"{split}_{metric}": mean_score(scores[metric])
+            for split, scores in (("full", self.full), ("test", self.test))
+            for metric in METRICS
+        }
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,9 @@ class Run:
     """The facts of `run.json` that a report repeats or counts with."""
 
     command: str
+    metric: str
+    class_counts: tuple[int, ...]
+    """Validation images per class; empty where an older run does not say."""
     dataset: str
     space: str
     space_size: int | None
@@ -118,7 +140,7 @@ def load_records(folder: Path) -> Records:
     run = parse_run(run_record, str(folder / RUN_FILE))
     _check_writable(run_record, folder / RUN_FILE)
     raw = read_records(folder, CANDIDATES_FILE, ("trial",))
-    candidates = parse_candidates(raw, str(folder / CANDIDATES_FILE))
+    candidates = parse_candidates(raw, run.metric, str(folder / CANDIDATES_FILE))
     _check_writable(raw, folder / CANDIDATES_FILE)
     verified: tuple[Verified, ...] = ()
     if (folder / VERIFICATION_FILE).exists():
@@ -133,12 +155,15 @@ def parse_run(record: dict[str, Any], where: str) -> Run:
     config = take_object(record, "config", where)
     proxy = take_object(record, "proxy", where)
     search = take_object(config, "search", f"{where}: config")
+    data = take_optional_object(record, "data", where)
     space = take_optional_object(record, "space", where)
     versions = take_optional_object(record, "versions", where)
     verify = take_optional_object(config, "verify", f"{where}: config")
     hardware = str(versions.get("hardware", "unknown hardware"))
     return Run(
         command=str(record.get("command", "")),
+        metric=recorded_metric(record, where),
+        class_counts=take_counts(data, "validation_class_counts", f"{where}: data"),
         dataset=str(take_object(config, "data", f"{where}: config").get("dataset", "unknown")),
         space=str(search.get("space", "unknown")),
         space_size=take_optional_count(space, "feasible", f"{where}: space"),
@@ -159,7 +184,9 @@ def parse_run(record: dict[str, Any], where: str) -> Run:
     )
 
 
-def parse_candidates(records: list[dict[str, Any]], where: str) -> tuple[Candidate, ...]:
+def parse_candidates(
+    records: list[dict[str, Any]], metric: str, where: str
+) -> tuple[Candidate, ...]:
     """Check the content of `candidates.json`."""
     found: dict[int, Candidate] = {}
     for index, record in enumerate(records):
@@ -167,11 +194,15 @@ def parse_candidates(records: list[dict[str, Any]], where: str) -> tuple[Candida
         status = record.get("status")
         if status not in STATUSES:
             raise ArtifactError(f"{at}: status must be {', '.join(STATUSES)}, got {status!r}")
-        complete = status == "complete"
+        proxy: dict[str, float | None] = dict.fromkeys(METRICS)
+        if status == "complete":
+            proxy = {m: take_optional_fraction(record, f"proxy_{m}", at) for m in METRICS}
+            proxy[metric] = take_number(record, f"proxy_{metric}", at, high=1)
         candidate = Candidate(
             trial=take_count(record, "trial", at),
             architecture=take_object(record, "architecture", at),
-            proxy_accuracy=take_number(record, "proxy_accuracy", at, high=1) if complete else None,
+            metric=metric,
+            proxy=proxy,
             num_params=take_count(record, "num_params", at),
             num_flops=take_count(record, "num_flops", at),
             seconds=None if record.get("seconds") is None else take_number(record, "seconds", at),
@@ -193,7 +224,7 @@ def parse_verification(
         at = f"{where}: entry {index}"
         trial = take_count(record, "trial", at)
         candidate = known.get(trial)
-        if candidate is None or candidate.proxy_accuracy is None:
+        if candidate is None or candidate.proxy_score is None:
             raise ArtifactError(f"{at}: trial {trial} is no scored candidate of {CANDIDATES_FILE}")
         if record.get("architecture") != candidate.architecture:
             raise ArtifactError(f"{at}: trial {trial} has another architecture than the candidate")
@@ -205,12 +236,31 @@ def parse_verification(
         found[trial] = Verified(
             candidate=candidate,
             selected_by=selected_by,
-            full_accuracies=take_accuracies(record, "full_accuracy", at),
-            test_accuracies=take_accuracies(record, "test_accuracy", at),
+            full=_take_scores(record, "full", {METRICS[0], candidate.metric}, at),
+            test=_take_scores(record, "test", {METRICS[0]}, at),
             seconds=take_number(record, "seconds", at),
             num_failed=len(take_list(record, "errors", at)),
         )
     return tuple(found.values())
+
+
+def _take_scores(
+    record: dict[str, Any], split: str, needed: set[str], where: str
+) -> dict[str, tuple[float, ...]]:
+    """Take the seeds' scores by metric; one that a seed lacks is not known, unless it is needed."""
+    scores: dict[str, tuple[float, ...]] = {}
+    for metric in METRICS:
+        key = f"{split}_{metric}"
+        values = take_list(record, key, where)
+        if metric not in needed and (not values or None in values):
+            scores[metric] = ()
+            continue
+        scores[metric] = take_fractions(record, key, where)
+        if len(values) != len(scores[METRICS[0]]):
+            raise ArtifactError(
+                f"{where}: {key} must have a value for each of {split}_accuracy, got {values!r}"
+            )
+    return scores
 
 
 def parse_timings(record: Any, where: str) -> dict[str, float]:

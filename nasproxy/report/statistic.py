@@ -141,9 +141,9 @@ def attainable_rho(agreement: float, num_seeds: int) -> float:
 
 
 def top_k_regret(proxy: ArrayLike, full: ArrayLike, k: int) -> float | None:
-    """Return the accuracy lost by trusting the proxy's k favourites, a fraction >= 0.
+    """Return the score lost by trusting the proxy's k favourites, a fraction >= 0.
 
-    The best full accuracy (N,) minus the best among the k best by proxy (N,); of equals on the
+    The best full score (N,) minus the best among the k best by proxy (N,); of equals on the
     proxy the first given are taken. None unless 1 <= k < N: of all, nothing can be missed.
     """
     scores = np.asarray(full, dtype=np.float64)
@@ -155,7 +155,7 @@ def top_k_regret(proxy: ArrayLike, full: ArrayLike, k: int) -> float | None:
 def precision_at_k(proxy: ArrayLike, full: ArrayLike, k: int) -> float | None:
     """Return the share in [0, 1] of the proxy's k favourites that full training prefers too.
 
-    A favourite counts when its full accuracy is no lower than the k-th best's, so ties do no
+    A favourite counts when its full score is no lower than the k-th best's, so ties do no
     harm. None unless 1 <= k < N.
     """
     scores = np.asarray(full, dtype=np.float64)

@@ -11,6 +11,7 @@ from nasproxy.report.note import write_notes
 from nasproxy.report.quality import Quality, measure_quality
 from nasproxy.report.record import Candidate, Records, Run, Verified
 from nasproxy.report.verdict import judge
+from nasproxy.training.metric import METRICS, majority_class_rate
 
 SCHEMA_VERSION = 1
 
@@ -18,7 +19,7 @@ SCHEMA_VERSION = 1
 def summarize(records: Records) -> dict[str, Any]:
     """Build the content of `report.json`; fields that need verification are None without it."""
     candidates, verified = records.candidates, records.verified
-    trained = [v for v in verified if v.full_accuracies]
+    trained = [v for v in verified if v.full_scores]
     quality, cost = measure_quality(verified), measure_cost(records)
     num_failed_trainings = sum(v.num_failed for v in verified)
     verdict = judge(
@@ -27,11 +28,15 @@ def summarize(records: Records) -> dict[str, Any]:
         num_candidates=num_trainable(records),
         num_verified=len(trained),
         num_failed_trainings=num_failed_trainings,
+        metric=records.run.metric,
     )
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict.sentence,
         "worth_it": verdict.worth_it,
+        "metric": records.run.metric,
+        "majority_class_rate": majority_class_rate(records.run.class_counts),
+        "class_counts": list(records.run.class_counts),
         "num_candidates": len(candidates),
         "num_pruned": sum(c.status == "pruned" for c in candidates),
         "num_failed": sum(c.status == "failed" for c in candidates),
@@ -46,18 +51,16 @@ def summarize(records: Records) -> dict[str, Any]:
     }
 
 
-def by_full_accuracy(trained: Sequence[Verified]) -> list[Verified]:
-    """Order by mean validation accuracy after full training; of equals, the smaller first."""
-    return sorted(
-        trained, key=lambda v: (-v.full_accuracy, v.candidate.num_params, v.candidate.trial)
-    )
+def by_full_score(trained: Sequence[Verified]) -> list[Verified]:
+    """Order by mean validation score after full training; of equals, the smaller first."""
+    return sorted(trained, key=lambda v: (-v.full_score, v.candidate.num_params, v.candidate.trial))
 
 
-def by_proxy_accuracy(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Order the scored candidates by proxy accuracy; of equals, the smaller first."""
+def by_proxy_score(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Order the scored candidates by score on the proxy; of equals, the smaller first."""
     return sorted(
-        (c for c in candidates if c.proxy_accuracy is not None),
-        key=lambda c: (-(c.proxy_accuracy or 0.0), c.num_params, c.trial),
+        (c for c in candidates if c.proxy_score is not None),
+        key=lambda c: (-(c.proxy_score or 0.0), c.num_params, c.trial),
     )
 
 
@@ -68,29 +71,42 @@ def _plain(quality: Quality) -> dict[str, Any]:
 
 
 def _best(trained: Sequence[Verified]) -> dict[str, Any] | None:
-    """Describe the winner, chosen on validation; its test accuracy had no say."""
+    """Describe the winner, chosen on validation; its test scores had no say."""
     if not trained:
         return None
-    winner = by_full_accuracy(trained)[0]
+    winner = by_full_score(trained)[0]
+    means = winner.means()
+    contracted = {name: means.pop(name) for name in ("full_accuracy", "test_accuracy")}
     return {
         "trial": winner.candidate.trial,
         "architecture": winner.candidate.architecture,
-        "full_accuracy": winner.full_accuracy,
-        "test_accuracy": winner.test_accuracy,
-        "proxy_accuracy": winner.proxy_accuracy,
+        **contracted,
+        **{name: value for name, value in means.items() if value is not None},
+        **_proxy_scores(winner.candidate),
         "num_params": winner.candidate.num_params,
         "num_flops": winner.candidate.num_flops,
-        "num_seeds": len(winner.full_accuracies),
+        "num_seeds": len(winner.full_scores),
         "selected_by": list(winner.selected_by),
     }
 
 
 def _best_on_proxy(candidates: Sequence[Candidate]) -> dict[str, Any] | None:
-    ordered = by_proxy_accuracy(candidates)
+    ordered = by_proxy_score(candidates)
     if not ordered:
         return None
-    names = ("trial", "architecture", "proxy_accuracy", "num_params", "num_flops")
-    return {name: getattr(ordered[0], name) for name in names}
+    return {
+        "trial": ordered[0].trial,
+        "architecture": ordered[0].architecture,
+        **_proxy_scores(ordered[0]),
+        "num_params": ordered[0].num_params,
+        "num_flops": ordered[0].num_flops,
+    }
+
+
+def _proxy_scores(candidate: Candidate) -> dict[str, float]:
+    """Return the scores that are known, as `candidates.json` names them."""
+    known = {f"proxy_{metric}": candidate.proxy[metric] for metric in METRICS}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _circumstances(run: Run) -> dict[str, Any]:

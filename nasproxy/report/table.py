@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nasproxy.report.record import Candidate, Records, Verified
-from nasproxy.report.summary import by_full_accuracy, by_proxy_accuracy
+from nasproxy.report.summary import by_full_score, by_proxy_score
 from nasproxy.report.wording import (
     UNKNOWN,
+    by_metric,
     count,
     duration,
     interval,
@@ -20,6 +21,13 @@ from nasproxy.report.wording import (
     size,
     times,
     varied_parameters,
+)
+from nasproxy.training.metric import (
+    METRIC_NAMES,
+    majority_class_rate,
+    mean_score,
+    short_name,
+    shown_metrics,
 )
 
 MAX_ROWS = 15
@@ -48,7 +56,8 @@ def ranking_table(summary: dict[str, Any]) -> Table:
         ("full training, seed against seed", rho(summary["noise_ceiling"]), ""),
         ("attainable by a proxy, at most", rho(summary["attainable_rho"]), ""),
     ]
-    title = f"Ranking ({summary['num_uniform']} uniformly drawn candidates)"
+    title = f"Ranking{by_metric(summary['metric'])}"
+    title += f" ({summary['num_uniform']} uniformly drawn candidates)"
     return Table(title, ("Spearman's rho of", "value", "95% interval"), rows)
 
 
@@ -75,18 +84,26 @@ def time_table(summary: dict[str, Any]) -> Table:
 
 
 def candidate_table(records: Records) -> Table:
-    """List the best candidates: by full accuracy where verified, else by proxy accuracy."""
+    """List the best candidates: by full score where verified, else by score on the proxy.
+
+    A candidate has a row for each score that is shown.
+    """
+    run = records.run
+    shown = shown_metrics(run.metric, run.class_counts)
     parameters = varied_parameters(c.architecture for c in records.candidates)
-    trained = by_full_accuracy([v for v in records.verified if v.full_accuracies])
-    header = ("trial", "/".join(parameters), "params", "proxy %")
-    if not trained:
-        best = by_proxy_accuracy(records.candidates)[:MAX_ROWS]
-        return Table("Best on the proxy", header, [_proxy_row(c, parameters) for c in best])
-    rows = [
-        (*_proxy_row(v.candidate, parameters), _spread(v), _hundredths(v.test_accuracy), _from(v))
-        for v in trained[:MAX_ROWS]
-    ]
-    return Table("Best on the full data", (*header, "full %", "test %", "from"), rows)
+    trained = by_full_score([v for v in records.verified if v.full_scores])
+    best: Sequence[Verified | Candidate] = trained or by_proxy_score(records.candidates)
+    names = ["trial", "/".join(parameters), "params", "proxy %"]
+    if trained:
+        names += ["full %", "test %", "from"]
+    if len(shown) > 1:
+        names.insert(3, "score")
+        names = [name for name in names if name != "from"]  # both do not fit in 80 columns
+    rows = [_cells(one, metric, parameters) for one in best[:MAX_ROWS] for metric in shown]
+    title = f"Best on the {'full data' if trained else 'proxy'}{by_metric(run.metric)}"
+    if len(shown) > 1 and run.class_counts:
+        title += f" (majority class {percent(majority_class_rate(run.class_counts))})"
+    return Table(title, tuple(names), [tuple(row[name] for name in names) for row in rows])
 
 
 def key_figures(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -106,31 +123,42 @@ def key_figures(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("candidates", count(summary["num_candidates"]), f"architectures{space}"),
         ("verified", count(summary["num_verified"]), "on the full data"),
     ]
-    if best is not None:
-        remark = f"validation {percent(best['full_accuracy'], 2)}, trial {best['trial']}"
-        figures.append(("best, on the test", percent(best["test_accuracy"], 2), remark))
+    shown = shown_metrics(summary["metric"], summary["class_counts"])
+    for name in shown if best is not None else ():
+        what = "best, on the test" if len(shown) == 1 else f"best, test {METRIC_NAMES[name]}"
+        remark = f"validation {percent(best.get(f'full_{name}'), 2)}, trial {best['trial']}"
+        figures.append((what, percent(best.get(f"test_{name}"), 2), remark))
+    if len(shown) > 1:
+        rate = percent(summary["majority_class_rate"])
+        figures.append(("majority class", rate, "of the validation images"))
     needed = summary["break_even_end_to_end_candidates"]
     if needed is not None:
         figures.append(("pays from", count(needed), "candidates on"))
     return figures
 
 
-def _proxy_row(candidate: Candidate, parameters: Sequence[str]) -> tuple[str, ...]:
+def _cells(one: Verified | Candidate, metric: str, parameters: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a candidate and one of its scores by the name of the column."""
+    candidate = one.candidate if isinstance(one, Verified) else one
     values = (str(candidate.architecture.get(name, UNKNOWN)) for name in parameters)
-    return (
-        str(candidate.trial),
-        "/".join(values),
-        size(candidate.num_params),
-        _hundredths(candidate.proxy_accuracy),
-    )
+    cells = {
+        "trial": str(candidate.trial),
+        "/".join(parameters): "/".join(values),
+        "params": size(candidate.num_params),
+        "score": short_name(metric),
+        "proxy %": _hundredths(candidate.proxy[metric]),
+    }
+    if isinstance(one, Verified):
+        cells["full %"] = _spread(one.full[metric])
+        cells["test %"] = _hundredths(mean_score(one.test[metric]))
+        cells["from"] = _from(one)
+    return cells
 
 
-def _spread(v: Verified) -> str:
+def _spread(scores: Sequence[float]) -> str:
     """Render mean and, over several seeds, standard deviation, in percent."""
-    mean = _hundredths(v.full_accuracy)
-    if len(v.full_accuracies) == 1:
-        return mean
-    return f"{mean} ±{_hundredths(statistics.stdev(v.full_accuracies))}"
+    mean = _hundredths(mean_score(scores))
+    return mean if len(scores) < 2 else f"{mean} ±{_hundredths(statistics.stdev(scores))}"
 
 
 def _hundredths(fraction: float | None) -> str:

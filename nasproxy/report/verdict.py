@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from nasproxy.report.cost import Cost
 from nasproxy.report.quality import Quality
 from nasproxy.report.statistic import MIN_SAMPLE
-from nasproxy.report.wording import counted, duration, interval, points, rho, times
+from nasproxy.report.wording import (
+    by_metric,
+    counted,
+    duration,
+    interval,
+    points,
+    rho,
+    times,
+)
 
 MIN_TO_JUDGE = 8
 """Architectures below which a bootstrap interval is too narrow to be believed: four in perfect
@@ -32,6 +40,7 @@ def judge(
     num_candidates: int,
     num_verified: int,
     num_failed_trainings: int,
+    metric: str,
 ) -> Verdict:
     """Judge a proxy by its ranking first, by its time second.
 
@@ -41,12 +50,15 @@ def judge(
         num_candidates: that a full search would have trained; failed ones are none.
         num_verified: that were trained on the full data.
         num_failed_trainings: on the full data.
+        metric: that candidates are ranked by, named in the sentence where it is not accuracy.
     """
-    return (
+    verdict = (
         _judge_evidence(quality, num_candidates, num_verified, num_failed_trainings)
         or _judge_ranking(quality)
         or _judge_time(quality, cost, num_candidates)
     )
+    judgement, _, reason = verdict.sentence.partition(":")
+    return Verdict(verdict.worth_it, f"{judgement}{by_metric(metric)}:{reason}")
 
 
 def _judge_evidence(
@@ -90,7 +102,7 @@ def _judge_unverified(num_failed_trainings: int) -> Verdict:
 
 
 def _judge_constant(quality: Quality) -> Verdict:
-    if quality.full_accuracy_spread == 0:
+    if quality.full_score_spread == 0:
         return _unknown(
             f"all {quality.num_uniform} uniformly drawn candidates are equally good on the full "
             "data, so there is nothing to rank; verify with more --seeds or other --epochs."

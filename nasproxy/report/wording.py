@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from nasproxy.report.record import Architecture
 from nasproxy.report.statistic import Interval
+from nasproxy.training.metric import METRIC_NAMES, METRICS
 
 UNKNOWN = "-"
 
@@ -68,6 +69,11 @@ def size(value: int) -> str:
         if 1 <= value / power < 999.5:
             return f"{value / power:#.3g}".rstrip(".") + unit
     return f"{value:,}"
+
+
+def by_metric(metric: str) -> str:
+    """Say what was ranked by, unless it is accuracy."""
+    return "" if metric == METRICS[0] else f" by {METRIC_NAMES[metric]}"
 
 
 def counted(value: int, noun: str) -> str:

@@ -8,13 +8,15 @@ from torch import Tensor, nn
 
 from nasproxy._random import named_seed
 from nasproxy._timing import Stopwatch
-from nasproxy.config import Recipe
+from nasproxy.config import Recipe, SearchConfig
 from nasproxy.data.dataset import Dataset, LabelledImages
+from nasproxy.errors import ConfigError
 from nasproxy.executors.base import ReportTo
 from nasproxy.models.family import Architecture
 from nasproxy.proxy.dataset import ProxyDataset
-from nasproxy.training.evaluate import accuracy
+from nasproxy.training.evaluate import score
 from nasproxy.training.fit import EpochLog
+from nasproxy.training.metric import METRICS, Score, mean_score
 from nasproxy.training.network import TrainingSet, train_network
 
 NUM_REPORTS = 4
@@ -23,15 +25,18 @@ NUM_REPORTS = 4
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """Validation accuracies in [0, 1], one a seed, and wall seconds of training and scoring."""
+    """Scores on validation images, one a seed, and wall seconds of training and scoring."""
 
-    accuracies: tuple[float, ...]
+    scores: tuple[Score, ...]
     seconds: float
 
-    @property
-    def proxy_accuracy(self) -> float:
-        """Mean over the seeds."""
-        return sum(self.accuracies) / len(self.accuracies)
+    def by_metric(self) -> dict[str, list[float | None]]:
+        """Return the scores of the seeds by metric."""
+        return {name: [getattr(one, name) for one in self.scores] for name in METRICS}
+
+    def mean(self, metric: str) -> float | None:
+        """Return the mean over the seeds."""
+        return mean_score(self.by_metric()[metric])
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class ProxyObjective:
         recipe: of training and scoring.
         seeds: trainings per candidate.
         seed: root seed.
-        reports: whether accuracies on the way are reported, for a pruner.
+        metric: that counts, one of METRICS.
+        reports: whether it is reported on the way, for a pruner.
     """
 
     data: TrainingSet
@@ -56,20 +62,21 @@ class ProxyObjective:
     recipe: Recipe
     seeds: int
     seed: int
+    metric: str
     reports: bool
 
     def __call__(self, payload: Architecture, report: ReportTo) -> CandidateResult:
         """Return the result of one architecture."""
         clock = Stopwatch(self.data.images.device)
-        accuracies = tuple(self._train(payload, index, report) for index in range(self.seeds))
-        return CandidateResult(accuracies, clock.seconds())
+        scores = tuple(self._train(payload, index, report) for index in range(self.seeds))
+        return CandidateResult(scores, clock.seconds())
 
-    def _train(self, architecture: Architecture, index: int, report: ReportTo) -> float:
+    def _train(self, architecture: Architecture, index: int, report: ReportTo) -> Score:
         every = max(1, self.recipe.epochs // NUM_REPORTS)
 
         def after_epoch(model: nn.Module, log: EpochLog) -> None:
             if log.epoch % every == 0 and log.epoch < self.recipe.epochs:
-                report(log.epoch, accuracy(model, self.validation))
+                report(log.epoch, getattr(score(model, self.validation), self.metric))
 
         model = train_network(
             architecture,
@@ -79,19 +86,39 @@ class ProxyObjective:
             calibration=self.calibration,
             after_epoch=after_epoch if self.reports and index == 0 else None,
         )
-        return accuracy(model, self.validation)
+        return score(model, self.validation)
 
 
-def build_objective(
-    dataset: Dataset, proxy: ProxyDataset, recipe: Recipe, *, seeds: int, seed: int, reports: bool
-) -> ProxyObjective:
+def check_metric(metric: str, dataset: Dataset) -> None:
+    """Check, before anything is trained, that a metric is defined on the validation images.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if metric != "auc":
+        return
+    name, remedy = dataset.config.dataset, "use --metric balanced_accuracy or accuracy"
+    if dataset.num_classes != 2:
+        raise ConfigError(
+            f"metric 'auc' takes two classes, {name} has {dataset.num_classes}: {remedy}"
+        )
+    if len(dataset.validation.labels.unique()) != 2:
+        raise ConfigError(
+            f"metric 'auc' takes validation images of both classes, {name} has them of one: "
+            f"{remedy}, or add images"
+        )
+
+
+def build_objective(dataset: Dataset, proxy: ProxyDataset, config: SearchConfig) -> ProxyObjective:
     """Gather what candidates need, on the data set's device."""
+    recipe = config.recipe
     return ProxyObjective(
         data=proxy.training_set(),
         validation=dataset.validation_part(recipe.validation_images),
         calibration=dataset.calibration_part(recipe.recalibrate_images),
         recipe=recipe,
-        seeds=seeds,
-        seed=seed,
-        reports=reports,
+        seeds=config.seeds,
+        seed=config.seed,
+        metric=config.metric,
+        reports=config.pruner != "none",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import FrozenTrial
+
 from nasproxy._environment import versions
 from nasproxy._files import write_json
 from nasproxy._timing import Stopwatch
@@ -19,18 +21,22 @@ from nasproxy.proxy.store import MANIFEST_FILE, save_proxy, seal
 from nasproxy.run_folder import (
     CANDIDATES_FILE,
     PROXY_FOLDER,
+    RUN_FILE,
     STUDY_FILE,
     begin_run,
     check_run,
     command_line,
     locked,
+    read_run,
     read_timings,
     write_timing,
 )
 from nasproxy.scores.cost import measure_cost
-from nasproxy.search.objective import build_objective
+from nasproxy.search.objective import build_objective, check_metric
 from nasproxy.search.space import SearchSpace, load_space
 from nasproxy.search.study import STATUS, ArchitectureStudy, storage_errors
+from nasproxy.training.evaluate import count_classes
+from nasproxy.training.metric import METRICS, mean_score, score_text, shown_metrics
 
 
 def search(
@@ -50,7 +56,7 @@ def search(
     Args:
         dataset: whose validation split scores; its device is where candidates train.
         proxy: what candidates train on.
-        config: space, sampler, recipe.
+        config: space, metric, sampler, recipe.
         folder: of the run, created or gone on with.
         workers: processes; None: one a core on a CPU, this one on a GPU.
         engine: `serial` or `processes`; None: what fits.
@@ -63,27 +69,22 @@ def search(
 
     Raises:
         ArtifactError: the folder holds another run, or cannot be written.
+        ConfigError: the metric is not defined on this data set.
         SearchSpaceError: the space is unknown or does not fit the data.
     """
     folder = Path(folder)
+    check_metric(config.metric, dataset)
     proxy.check_fits(dataset)
     proxy = seal(proxy)
     space = load_space(config.space)
     points = space.feasible_points(dataset.image_shape)
-    objective = build_objective(
-        dataset,
-        proxy,
-        config.recipe,
-        seeds=config.seeds,
-        seed=config.seed,
-        reports=config.pruner != "none",
-    )
+    objective = build_objective(dataset, proxy, config)
     executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
     record = _describe(dataset, proxy, config, space)
     record["search_workers"] = executor.num_workers
     url = storage or f"sqlite:///{folder / STUDY_FILE}"
     with locked(folder), storage_errors(url):
-        check_run(folder, record, may_differ=("trials",))
+        check_run(folder, record, may_differ=_may_differ(folder, config))
         study = ArchitectureStudy(
             space,
             points,
@@ -101,6 +102,8 @@ def _drive(
 ) -> list[dict[str, Any]]:
     """Hand out trials and record what comes back, until none is left."""
     clock = Stopwatch()
+    counts = count_classes(dataset.validation, dataset.num_classes)
+    shown = shown_metrics(study.metric, counts)
     already = read_timings(folder).get("search_seconds", 0.0)
     waiting = study.unfinished()
 
@@ -130,7 +133,7 @@ def _drive(
             study.complete(event.key, event.value)
         candidates = _write_candidates(study, dataset, folder)
         write_timing(folder, "search_seconds", already + clock.seconds())
-        watch(Progress("search", len(candidates), study.num_trials, _message(candidates)))
+        watch(Progress("search", len(candidates), study.num_trials, _message(candidates, shown)))
     return candidates
 
 
@@ -152,8 +155,7 @@ def _write_candidates(
             {
                 "trial": trial.number,
                 "architecture": architecture,
-                "proxy_accuracy": trial.value,
-                "proxy_accuracies": attributes.get("proxy_accuracies", []),
+                **_scores(trial, study.metric),
                 "num_params": attributes["num_params"],
                 "num_flops": attributes["num_flops"],
                 "seconds": attributes.get("seconds"),
@@ -166,14 +168,37 @@ def _write_candidates(
     return candidates
 
 
-def _message(candidates: list[dict[str, Any]]) -> str:
+def _scores(trial: FrozenTrial, metric: str) -> dict[str, Any]:
+    """Return what a trial is worth; of one given up early only the metric's last value is known."""
+    seeds = trial.user_attrs.get("proxy_scores", {})
+    means = {name: mean_score(values) for name, values in seeds.items()}
+    means[metric] = trial.value
+    older = trial.user_attrs.get("proxy_accuracies", [])  # of studies that knew accuracy alone
+    return {
+        "proxy_score": trial.value,
+        **{f"proxy_{name}": means.get(name) for name in METRICS},
+        "proxy_accuracies": seeds.get("accuracy", older),
+    }
+
+
+def _message(candidates: list[dict[str, Any]], shown: tuple[str, ...]) -> str:
     scored = [c for c in candidates if c["status"] == "complete"]
     failed = sum(c["status"] == "failed" for c in candidates)
     if not scored:
         return f"{failed} failed"
-    best = max(scored, key=lambda c: c["proxy_accuracy"])
-    text = f"best {best['proxy_accuracy']:.1%} (trial {best['trial']})"
+    best = max(scored, key=lambda c: c["proxy_score"])
+    scores = {name: best[f"proxy_{name}"] for name in shown}
+    text = f"best {score_text(scores, shown)} (trial {best['trial']})"
     return text + (f", {failed} failed" if failed else "")
+
+
+def _may_differ(folder: Path, config: SearchConfig) -> tuple[str, ...]:
+    """Name settings that may differ from the record: trials, and later ones at their defaults."""
+    if not (folder / RUN_FILE).exists():
+        return ("trials",)
+    recorded, defaults = read_run(folder)["config"].get("search"), SearchConfig()
+    later = set(SearchConfig.model_fields) - set(recorded if isinstance(recorded, dict) else ())
+    return ("trials", *(n for n in later if getattr(config, n) == getattr(defaults, n)))
 
 
 def _describe(
@@ -182,7 +207,7 @@ def _describe(
     """Say what the run is: the content of `run.json`."""
     manifest = proxy.manifest
     settings = {
-        "data": dataset.config.replace(data_dir=None).to_dict(),
+        "data": dataset.config.identity(),
         "search": config.to_dict(),
         "space": space.to_dict(),
         "proxy_sha256": manifest.tensors_sha256,
@@ -197,6 +222,7 @@ def _describe(
             "image_shape": list(dataset.image_shape),
             "num_train": len(dataset.train),
             "num_validation": len(dataset.validation),
+            "validation_class_counts": count_classes(dataset.validation, dataset.num_classes),
         },
         "space": {
             "size": sum(1 for _ in space.points()),

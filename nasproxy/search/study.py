@@ -75,11 +75,16 @@ class ArchitectureStudy:
         found = self._study.user_attrs.get("identity")
         if found is None and not self._study.get_trials(deepcopy=False):
             self._study.set_user_attr("identity", identity)
-        elif found != identity:
+        elif _with_defaults(found) != identity:
             raise ArtifactError(
                 f"study {self._study.study_name!r} in this storage belongs to another search: "
                 "choose another --study-name"
             )
+
+    @property
+    def metric(self) -> str:
+        """What the trials' values are."""
+        return self._config.metric
 
     def unfinished(self) -> list[int]:
         """Return the trials that an interrupted run left behind, to be run again."""
@@ -117,7 +122,7 @@ class ArchitectureStudy:
             trial.set_user_attr(name, value)
 
     def should_prune(self, number: int, step: int, value: float) -> bool:
-        """Record an intermediate accuracy and ask the pruner; the uniform sample stays whole."""
+        """Record an intermediate score and ask the pruner; the uniform sample stays whole."""
         trial = optuna.trial.Trial(self._study, self.trials[number]._trial_id)
         with warnings.catch_warnings():
             # a trial that an interrupted run began reports its first steps again
@@ -127,10 +132,9 @@ class ArchitectureStudy:
 
     def complete(self, number: int, result: CandidateResult) -> None:
         """Record a result."""
-        self.note(
-            number, proxy_accuracies=list(result.accuracies), seconds=round(result.seconds, 4)
-        )
-        self._study.tell(number, result.proxy_accuracy)
+        # one attribute for all scores: each is a transaction that waits for the disk
+        self.note(number, proxy_scores=result.by_metric(), seconds=round(result.seconds, 4))
+        self._study.tell(number, result.mean(self.metric))
         self._refresh(number)
 
     def fail(self, number: int, reason: str) -> None:
@@ -151,7 +155,7 @@ class ArchitectureStudy:
     def _next_point(self, number: int) -> tuple[Params, str]:
         if self._config.sampler == "grid":
             return self._points[number], "grid"
-        if number < self._num_uniform():
+        if number < self._config.num_uniform():
             return self._next_uniform(), "uniform"
         if self._config.sampler == "random":  # what a pruner leaves is no uniform sample
             return self._next_uniform(), "uniform" if self._config.pruner == "none" else "random"
@@ -171,10 +175,6 @@ class ArchitectureStudy:
     def _next_uniform(self) -> Params:
         seen = {point_key(trial.params) for trial in self.trials.values()}
         return next(point for point in self._shuffled if point_key(point) not in seen)
-
-    def _num_uniform(self) -> int:
-        wanted = self._config.uniform_trials
-        return max(10, self._config.trials // 3) if wanted is None else wanted
 
     def _remember(self, up_to: int) -> None:
         """Copy finished trials into the sampler's memory, in the order of their numbers."""
@@ -219,6 +219,13 @@ class ArchitectureStudy:
     def _refresh(self, number: int) -> None:
         trials = self._study.get_trials(deepcopy=False)
         self.trials[number] = trials[number]
+
+
+def _with_defaults(identity: Any) -> Any:
+    """Add the settings that a search of an older version did not know."""
+    if isinstance(identity, dict) and isinstance(identity.get("search"), dict):
+        return {**identity, "search": {**SearchConfig().to_dict(), **identity["search"]}}
+    return identity
 
 
 def _open(storage: str, name: str, pruner: optuna.pruners.BasePruner) -> optuna.Study:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nasproxy.data.dataset import LabelledImages
 from nasproxy.errors import EvaluationError
-
-
-class Score(NamedTuple):
-    """Fractions in [0, 1]; `auc` is None unless there are exactly two classes."""
-
-    accuracy: float
-    balanced_accuracy: float
-    auc: float | None
+from nasproxy.training.metric import Score
 
 
 @torch.inference_mode()
@@ -38,18 +30,38 @@ def accuracy(model: nn.Module, data: LabelledImages) -> float:
 
 
 def score(model: nn.Module, data: LabelledImages) -> Score:
-    """Return accuracy, balanced accuracy and, for two classes, the area under the ROC curve."""
-    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+    """Return accuracy, balanced accuracy and, for two classes, the area under the ROC curve.
 
-    logits = _finite(predict(model, data.images)).cpu()
-    labels, chosen = data.labels.cpu(), logits.argmax(1)
-    two_classes = logits.shape[1] == 2 and len(labels.unique()) == 2
-    auc = roc_auc_score(labels, logits[:, 1] - logits[:, 0]) if two_classes else None
+    Balanced accuracy is the mean recall of the classes that occur among the images.
+
+    Raises:
+        EvaluationError: an output is not finite.
+    """
+    logits, labels = _finite(predict(model, data.images)).cpu(), data.labels.cpu()
+    right = logits.argmax(1) == labels
+    counts = labels.bincount()
+    recalls = labels[right].bincount(minlength=len(counts)).double() / counts
     return Score(
-        accuracy=(chosen == labels).double().mean().item(),
-        balanced_accuracy=float(balanced_accuracy_score(labels, chosen)),
-        auc=None if auc is None else float(auc),
+        accuracy=right.double().mean().item(),
+        balanced_accuracy=recalls[counts > 0].mean().item(),
+        auc=_auc(logits, labels),
     )
+
+
+def count_classes(data: LabelledImages, num_classes: int) -> list[int]:
+    """Return the number of images of each class, K of them."""
+    counts: list[int] = torch.bincount(data.labels.cpu(), minlength=num_classes).tolist()
+    return counts
+
+
+def _auc(logits: Tensor, labels: Tensor) -> float | None:
+    """Return the area for logits (N, 2) and labels (N,) in which both classes occur, else None."""
+    if logits.shape[1] != 2 or len(labels.unique()) != 2:
+        return None
+    from sklearn.metrics import roc_auc_score  # seconds to import, needed for two classes alone
+
+    logits = logits.double()  # the difference of float32 would round some into ties
+    return float(roc_auc_score(labels.numpy(), (logits[:, 1] - logits[:, 0]).numpy()))
 
 
 def _finite(logits: Tensor) -> Tensor:

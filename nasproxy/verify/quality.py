@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from nasproxy._environment import versions
 from nasproxy._random import named_seed
@@ -20,8 +21,12 @@ from nasproxy.models.family import Architecture, check_architecture
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.proxy.store import seal
-from nasproxy.training.evaluate import score
+from nasproxy.training.evaluate import accuracy, count_classes, score
+from nasproxy.training.fit import EpochLog
+from nasproxy.training.metric import majority_class_rate, score_text, shown_metrics
 from nasproxy.training.network import TrainingSet, train_network
+
+CURVE_IMAGES = 2000
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,27 @@ class QualityTraining:
     test: LabelledImages
     recipe: Recipe
     seed: int
+    watched: LabelledImages | None = None
+    """Validation images on which every epoch is scored, for a curve; None: no curve."""
 
     def __call__(self, payload: int, report: ReportTo) -> dict[str, Any]:
-        """Return accuracy, balanced accuracy, AUC (two classes) and seconds."""
-        clock = Stopwatch(self.data.images.device)
+        """Return accuracy, balanced accuracy, AUC (two classes), seconds, and the curve if any."""
+        device = self.data.images.device
+        clock = Stopwatch(device)
+        curve: list[float] = []
+        looking = 0.0
+
+        def look(model: nn.Module, log: EpochLog) -> None:
+            nonlocal looking
+            if self.watched is not None:
+                pause = Stopwatch(device)
+                curve.append(accuracy(model, self.watched))
+                looking += pause.seconds()
+
         seed = named_seed(self.seed, "quality", payload)
-        model = train_network(self.architecture, self.data, self.recipe, seed)
-        seconds = clock.seconds()
-        return {**score(model, self.test)._asdict(), "seconds": seconds}
+        model = train_network(self.architecture, self.data, self.recipe, seed, after_epoch=look)
+        seconds = clock.seconds() - looking
+        return {**score(model, self.test)._asdict(), "seconds": seconds, "curve": curve}
 
 
 def evaluate_proxy(
@@ -52,11 +70,13 @@ def evaluate_proxy(
     seeds: int = 5,
     seed: int = 0,
     workers: int | None = None,
+    curve: bool = False,
     watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Measure what networks reach when the proxy is all they are trained on.
 
-    The last network of each training is tested, never the best one on test.
+    The last network of each training is tested, never the best one on test. With `curve`, each
+    run also lists the accuracy after every epoch on 2,000 validation images.
 
     Returns:
         Mean and sample standard deviation over the seeds of every score, the scores themselves,
@@ -72,7 +92,10 @@ def evaluate_proxy(
     proxy = seal(proxy)
     check_architecture(architecture, dataset.image_shape)
     test = load_test_split(dataset)
-    work = QualityTraining(architecture, proxy.training_set(), test, recipe, seed)
+    class_counts = count_classes(test, dataset.num_classes)
+    shown = shown_metrics("accuracy", class_counts)
+    watched = dataset.validation_part(CURVE_IMAGES) if curve else None
+    work = QualityTraining(architecture, proxy.training_set(), test, recipe, seed, watched)
     executor = choose_executor(work, dataset.train.labels.device, workers)
     waiting = iter(range(seeds))
     results: dict[int, dict[str, Any]] = {}
@@ -87,9 +110,8 @@ def evaluate_proxy(
         if event.error is not None:
             raise EvaluationError(f"training {event.key} failed: {event.error}")
         results[event.key] = event.value
-        watch(Progress("evaluate", len(results), seeds, f"{event.value['accuracy']:.2%}"))
+        watch(Progress("evaluate", len(results), seeds, score_text(event.value, shown, 2)))
     runs = [results[index] for index in range(seeds)]
-    majority = float(np.bincount(test.labels.cpu().numpy()).max() / len(test))
     return {
         "architecture": architecture,
         "recipe": recipe.to_dict(),
@@ -100,7 +122,8 @@ def evaluate_proxy(
         **_moments(runs, "balanced_accuracy"),
         **(_moments(runs, "auc") if runs[0]["auc"] is not None else {}),
         **_moments(runs, "seconds"),
-        "majority_class_rate": majority,
+        "majority_class_rate": majority_class_rate(class_counts),
+        "test_class_counts": class_counts,
         "runs": runs,
         "versions": versions(),
     }

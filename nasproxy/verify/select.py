@@ -13,14 +13,20 @@ Candidate = dict[str, Any]
 
 
 def select_top(candidates: list[Candidate], count: int) -> list[Candidate]:
-    """Return the best candidates on the proxy; of equals, the smaller network first."""
+    """Return the best candidates by the search's metric; of equals, the smaller network first."""
     scored = [c for c in candidates if c["status"] == "complete"]
-    scored.sort(key=lambda c: (-c["proxy_accuracy"], c["num_params"], c["trial"]))
+    scored.sort(key=lambda c: (-proxy_score(c), c["num_params"], c["trial"]))
     return scored[:count]
 
 
+def proxy_score(candidate: Candidate) -> float:
+    """Return the metric's value in [0, 1] on the proxy; older searches knew accuracy alone."""
+    known = "proxy_score" if "proxy_score" in candidate else "proxy_accuracy"
+    return float(candidate[known])
+
+
 def select_uniform(
-    candidates: list[Candidate], count: int, seed: int, *, covers_space: bool
+    candidates: list[Candidate], count: int, seed: int, *, covers_space: bool, at_most: bool = False
 ) -> list[Candidate]:
     """Return a uniform sample of the space among the candidates.
 
@@ -29,14 +35,14 @@ def select_uniform(
     of the space was a candidate.
 
     Raises:
-        ConfigError: fewer were drawn uniformly than are wanted.
+        ConfigError: unless `at_most`, fewer were drawn uniformly than are wanted.
     """
     drawn = [
         c
         for c in candidates
         if c["status"] == "complete" and (covers_space or c["origin"] == "uniform")
     ]
-    if len(drawn) < count:
+    if len(drawn) < count and not at_most:
         raise ConfigError(
             f"{count} uniformly drawn candidates are wanted, {len(drawn)} are there: use "
             f"--uniform {len(drawn)}, or search again with more trials or --sampler random"

@@ -7,7 +7,7 @@ from typing import Any
 
 from nasproxy._environment import versions
 from nasproxy._files import write_json
-from nasproxy.config import VerifyConfig
+from nasproxy.config import Recipe, VerifyConfig
 from nasproxy.data.dataset import Dataset
 from nasproxy.data.holdout import load_test_split
 from nasproxy.errors import ArtifactError
@@ -16,6 +16,7 @@ from nasproxy.executors.choose import choose_executor
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.run_folder import (
     CANDIDATES_FILE,
+    RUN_FILE,
     VERIFICATION_FILE,
     amend_run,
     command_line,
@@ -23,8 +24,10 @@ from nasproxy.run_folder import (
     read_records,
     read_run,
 )
+from nasproxy.training.evaluate import count_classes
+from nasproxy.training.metric import METRICS, recorded_metric, score_text, shown_metrics
 from nasproxy.training.network import TrainingSet
-from nasproxy.verify.select import Candidate, select_top, select_uniform
+from nasproxy.verify.select import Candidate, proxy_score, select_top, select_uniform
 from nasproxy.verify.training import FullTraining, TrainingRecords
 
 CANDIDATE_KEYS = (
@@ -40,6 +43,7 @@ def verify(
     trainings: Path | None = None,
     workers: int | None = None,
     engine: str | None = None,
+    at_most: bool = False,
     watch: Watch = unwatched,
 ) -> list[dict[str, Any]]:
     """Train the top candidates and a uniform sample on the full data, with several seeds.
@@ -51,6 +55,7 @@ def verify(
         trainings: folder of finished trainings, shared by runs; None: `trainings` in the folder.
         workers: processes; None: one a core on a CPU, this one on a GPU.
         engine: `serial` or `processes`; None: what fits.
+        at_most: verify as many uniformly drawn candidates as there are, where some failed.
         watch: told after every training.
 
     Returns:
@@ -58,41 +63,49 @@ def verify(
 
     Raises:
         ArtifactError: the folder is no search of this data set.
-        ConfigError: fewer uniformly drawn candidates are there than asked for.
+        ConfigError: fewer uniformly drawn candidates are there than asked for, unless `at_most`.
     """
     folder = Path(folder)
+    recipe = config.full_recipe(len(dataset.train))
     run = read_run(folder)
-    data = dataset.config.replace(data_dir=None).to_dict()
+    data = dataset.config.identity()
     searched = run["config"]
     if (searched.get("data_sha256"), searched.get("data")) != (dataset.fingerprint, data):
         raise ArtifactError(
             f"{folder} was searched on other data than this ({searched.get('data')} instead of "
             f"{data}): give the data set, size, split and seed of the search"
         )
+    metric = recorded_metric(run, str(folder / RUN_FILE))
+    class_counts = count_classes(dataset.validation, dataset.num_classes)
     candidates = read_records(folder, CANDIDATES_FILE, CANDIDATE_KEYS)
     covered = sum(c["status"] == "complete" for c in candidates) >= run["space"]["feasible"]
     top = select_top(candidates, config.top)
-    uniform = select_uniform(candidates, config.uniform, config.seed, covers_space=covered)
+    uniform = select_uniform(
+        candidates, config.uniform, config.seed, covers_space=covered, at_most=at_most
+    )
     chosen = {c["trial"]: c for c in [*top, *uniform]}
     records = TrainingRecords(
         trainings or folder / "trainings",
         data={"sha256": dataset.fingerprint, **data},
-        recipe=config.recipe,
+        recipe=recipe,
         seed=config.seed,
+        metric=metric,
     )
     with locked(folder):
         executor = choose_executor(
-            _build_work(dataset, config), dataset.train.labels.device, workers, engine
+            _build_work(dataset, recipe, config.seed), dataset.train.labels.device, workers, engine
         )
         amend_run(
             folder,
-            config={"verify": config.to_dict()},
+            config={"verify": config.replace(recipe=recipe.to_dict(), epochs=None).to_dict()},
+            data={**(run.get("data") or {}), "validation_class_counts": class_counts},
             verify_command=command_line(),
             verify_workers=executor.num_workers,
             verify_versions=versions(),
         )
         wanted = [(c, index) for index in range(config.seeds) for c in chosen.values()]
-        errors = _train_missing(wanted, records, executor, watch)
+        shown = shown_metrics(metric, class_counts)
+        errors = _train_missing(wanted, records, executor, watch, shown)
         verified = [
             {**_summarize(c, top, uniform), **_measured(c, records, config.seeds)}
             | {"errors": errors.get(trial, [])}
@@ -102,15 +115,15 @@ def verify(
     return verified
 
 
-def _build_work(dataset: Dataset, config: VerifyConfig) -> FullTraining:
+def _build_work(dataset: Dataset, recipe: Recipe, seed: int) -> FullTraining:
     """Gather what full trainings need; here the test split comes in."""
     train = dataset.train
     return FullTraining(
         data=TrainingSet(train.images, train.labels, dataset.num_classes, dataset.augmentation),
         validation=dataset.validation,
         test=load_test_split(dataset),
-        recipe=config.recipe,
-        seed=config.seed,
+        recipe=recipe,
+        seed=seed,
     )
 
 
@@ -119,6 +132,7 @@ def _train_missing(
     records: TrainingRecords,
     executor: Executor,
     watch: Watch,
+    shown: tuple[str, ...],
 ) -> dict[int, list[str]]:
     """Do the trainings that have no record yet; return what failed, by trial."""
     todo = [(c, index) for c, index in wanted if records.read(c["architecture"], index) is None]
@@ -134,7 +148,7 @@ def _train_missing(
         else:  # kept out of the records: the next call tries again
             errors.setdefault(candidate["trial"], []).append(event.error)
         done += 1
-        watch(Progress("verify", done, len(wanted), _message(event)))
+        watch(Progress("verify", done, len(wanted), _message(event, shown)))
     return errors
 
 
@@ -147,23 +161,28 @@ def _summarize(
         "trial": candidate["trial"],
         "architecture": candidate["architecture"],
         "selected_by": [name for name, group in groups if candidate in group],
+        "proxy_score": proxy_score(candidate),
         "proxy_accuracy": candidate["proxy_accuracy"],
         "num_params": candidate["num_params"],
     }
 
 
 def _measured(candidate: Candidate, records: TrainingRecords, seeds: int) -> dict[str, Any]:
-    """Gather what the finished trainings of a candidate gave, in the order of the seeds."""
+    """Gather what the finished trainings of a candidate gave, in the order of the seeds.
+
+    A score that is not defined, or that an older record lacks, is None.
+    """
     found = [records.read(candidate["architecture"], index) for index in range(seeds)]
     done = [record for record in found if record is not None]
+    names = [f"{split}_{metric}" for split in ("full", "test") for metric in METRICS]
     return {
-        "full_accuracy": [record["full_accuracy"] for record in done],
-        "test_accuracy": [record["test_accuracy"] for record in done],
+        **{name: [record.get(name) for record in done] for name in names},
         "seconds": sum(record["seconds"] for record in done),
     }
 
 
-def _message(outcome: Outcome) -> str:
+def _message(outcome: Outcome, shown: tuple[str, ...]) -> str:
     if outcome.error is not None:
         return f"failed: {outcome.error}"
-    return f"last {outcome.value['full_accuracy']:.2%} on validation"
+    scores = {name: outcome.value[f"full_{name}"] for name in shown}
+    return f"last {score_text(scores, shown, 2)} on validation"

@@ -16,7 +16,8 @@ from nasproxy.config import Recipe
 from nasproxy.data.dataset import LabelledImages
 from nasproxy.executors.base import ReportTo
 from nasproxy.models.family import Architecture
-from nasproxy.training.evaluate import accuracy
+from nasproxy.training.evaluate import score
+from nasproxy.training.metric import METRICS
 from nasproxy.training.network import TrainingSet, train_network
 
 
@@ -33,26 +34,41 @@ class FullTraining:
     recipe: Recipe
     seed: int
 
-    def __call__(self, payload: tuple[Architecture, int], report: ReportTo) -> dict[str, float]:
-        """Return both accuracies in [0, 1], and the wall and processor seconds of the training."""
+    def __call__(
+        self, payload: tuple[Architecture, int], report: ReportTo
+    ) -> dict[str, float | None]:
+        """Return the scores on both, in [0, 1], and wall and processor seconds of the training."""
         architecture, index = payload
         clock, before = Stopwatch(self.data.images.device), time.process_time()
         seed = named_seed(self.seed, "full", index)
         model = train_network(architecture, self.data, self.recipe, seed)
         seconds, cpu_seconds = clock.seconds(), time.process_time() - before
+        full, test = score(model, self.validation), score(model, self.test)
         return {
-            "full_accuracy": accuracy(model, self.validation),
-            "test_accuracy": accuracy(model, self.test),
+            **{f"full_{name}": value for name, value in full._asdict().items()},
+            **{f"test_{name}": value for name, value in test._asdict().items()},
             "seconds": seconds,
             "cpu_seconds": cpu_seconds,
         }
 
 
 class TrainingRecords:
-    """A folder of finished full trainings, one small file each, named by what went in."""
+    """A folder of finished full trainings, one small file each, named by what went in.
 
-    def __init__(self, folder: Path, *, data: dict[str, Any], recipe: Recipe, seed: int) -> None:
+    Older records hold accuracies alone; where `metric` is another, they count as not there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        data: dict[str, Any],
+        recipe: Recipe,
+        seed: int,
+        metric: str = METRICS[0],
+    ) -> None:
         self._folder = folder
+        self._needed = f"full_{metric}"
         self._key = {"data": data, "recipe": recipe.to_dict(), "seed": seed}
 
     def path(self, architecture: Architecture, index: int) -> Path:
@@ -63,8 +79,8 @@ class TrainingRecords:
     def read(self, architecture: Architecture, index: int) -> dict[str, Any] | None:
         """Return the record of a finished training, or None."""
         path = self.path(architecture, index)
-        record: dict[str, Any] | None = read_json(path) if path.exists() else None
-        return record
+        record: dict[str, Any] = read_json(path) if path.exists() else {}
+        return record if record.get(self._needed) is not None else None
 
     def write(self, architecture: Architecture, index: int, result: dict[str, Any]) -> None:
         """Keep the result of a training, with all that it depends on."""

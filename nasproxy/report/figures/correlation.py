@@ -10,7 +10,7 @@ from nasproxy.report.figures.base import QUIET, TOP, UNIFORM, Figure, axis_title
 
 @dataclass(frozen=True)
 class Bar:
-    """A score's Spearman correlation with full accuracy and its 95% interval."""
+    """A score's Spearman correlation with the full score and its 95% interval."""
 
     name: str
     rho: float

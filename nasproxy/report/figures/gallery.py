@@ -12,16 +12,18 @@ from nasproxy.report.figures.rank import draw_ranks
 from nasproxy.report.figures.scatter import draw_scatter
 from nasproxy.report.figures.time import draw_times
 from nasproxy.report.record import Records
+from nasproxy.training.metric import METRIC_NAMES
 
 
 def draw_all(summary: dict[str, Any], records: Records) -> list[Figure]:
     """Draw those that the records suffice for."""
+    metric = METRIC_NAMES[records.run.metric]
     figures = [
-        draw_scatter(records.verified),
+        draw_scatter(records.verified, metric),
         draw_correlations(summary),
         draw_ranks(records.verified),
         draw_times(summary),
-        draw_history(records.candidates),
-        draw_importance(records.candidates),
+        draw_history(records.candidates, metric),
+        draw_importance(records.candidates, metric),
     ]
     return [figure for figure in figures if figure is not None]

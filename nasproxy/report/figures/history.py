@@ -13,27 +13,27 @@ from nasproxy.report.wording import varied_parameters
 
 @dataclass(frozen=True)
 class HistoryInfo:
-    """One entry per scored candidate, in the order of the trials; accuracies in [0, 1]."""
+    """One entry per scored candidate, in the order of the trials; scores in [0, 1]."""
 
     trials: list[int]
-    proxy_accuracies: list[float]
+    proxy_scores: list[float]
     best_so_far: list[float]
     labels: list[str]
 
 
 def _get_history_info(candidates: Sequence[Candidate]) -> HistoryInfo:
-    scored = sorted((c for c in candidates if c.proxy_accuracy is not None), key=lambda c: c.trial)
+    scored = sorted((c for c in candidates if c.proxy_score is not None), key=lambda c: c.trial)
     parameters = varied_parameters(c.architecture for c in scored)
-    accuracies = [c.proxy_accuracy for c in scored if c.proxy_accuracy is not None]
+    scores = [c.proxy_score for c in scored if c.proxy_score is not None]
     return HistoryInfo(
         trials=[c.trial for c in scored],
-        proxy_accuracies=accuracies,
-        best_so_far=list(itertools.accumulate(accuracies, max)),
+        proxy_scores=scores,
+        best_so_far=list(itertools.accumulate(scores, max)),
         labels=[label(c.trial, c.architecture, parameters) for c in scored],
     )
 
 
-def draw_history(candidates: Sequence[Candidate]) -> Figure | None:
+def draw_history(candidates: Sequence[Candidate], metric: str) -> Figure | None:
     """Draw it, or nothing when no candidate was scored."""
     info = _get_history_info(candidates)
     if not info.trials:
@@ -43,7 +43,7 @@ def draw_history(candidates: Sequence[Candidate]) -> Figure | None:
         "mode": "markers",
         "name": "candidate",
         "x": info.trials,
-        "y": info.proxy_accuracies,
+        "y": info.proxy_scores,
         "marker": {"color": QUIET, "size": 7},
         "text": info.labels,
         "hovertemplate": "%{text}<br>%{y:.2%}<extra></extra>",
@@ -60,8 +60,8 @@ def draw_history(candidates: Sequence[Candidate]) -> Figure | None:
     drawing = draw(
         [dots, steps],
         x=axis_title("trial"),
-        y={**axis_title("accuracy on the proxy"), "tickformat": ".3~p"},
+        y={**axis_title(f"{metric} on the proxy"), "tickformat": ".3~p"},
     )
     return Figure(
-        "history", "How did the search go?", "Scores are accuracies on the proxy.", drawing
+        "history", "How did the search go?", f"Each score is the {metric} on the proxy.", drawing
     )

@@ -14,7 +14,7 @@ from nasproxy.report.wording import varied_parameters
 
 @dataclass(frozen=True)
 class Importance:
-    """A parameter's share in [0, 1] of the variance of the proxy accuracy."""
+    """A parameter's share in [0, 1] of the variance of the score on the proxy."""
 
     parameter: str
     share: float
@@ -28,9 +28,7 @@ def _get_importance_info(candidates: Sequence[Candidate]) -> list[Importance]:
     does not have counts as a value of its own. Interactions count towards no parameter, and in
     a sample that is not balanced shares overlap, so they need not add up to 1.
     """
-    scored = [
-        (c.architecture, c.proxy_accuracy) for c in candidates if c.proxy_accuracy is not None
-    ]
+    scored = [(c.architecture, c.proxy_score) for c in candidates if c.proxy_score is not None]
     if len(scored) < 3:
         return []
     mean = math.fsum(score for _, score in scored) / len(scored)
@@ -50,7 +48,7 @@ def _get_importance_info(candidates: Sequence[Candidate]) -> list[Importance]:
     return sorted(found, key=lambda importance: -importance.share)
 
 
-def draw_importance(candidates: Sequence[Candidate]) -> Figure | None:
+def draw_importance(candidates: Sequence[Candidate], metric: str) -> Figure | None:
     """Draw it, or nothing when there is nothing to explain."""
     found = _get_importance_info(candidates)
     if not found:
@@ -72,7 +70,7 @@ def draw_importance(candidates: Sequence[Candidate]) -> Figure | None:
     return Figure(
         "importance",
         "Which parameters matter on the proxy?",
-        "Share of the variance of the proxy accuracy that each parameter explains alone (eta "
+        f"Share of the variance of the proxy {metric} that each parameter explains alone (eta "
         "squared, over all scored candidates); shares overlap and need not add up.",
         drawing,
     )

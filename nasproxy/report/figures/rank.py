@@ -24,12 +24,12 @@ class RankLine:
 
 
 def _get_rank_info(verified: Sequence[Verified]) -> list[RankLine]:
-    trained = [v for v in verified if v.full_accuracies]
+    trained = [v for v in verified if v.full_scores]
     if not trained:
         return []
     parameters = varied_parameters(v.candidate.architecture for v in trained)
-    proxy_ranks = stats.rankdata([-v.proxy_accuracy for v in trained])
-    full_ranks = stats.rankdata([-v.full_accuracy for v in trained])
+    proxy_ranks = stats.rankdata([-v.proxy_score for v in trained])
+    full_ranks = stats.rankdata([-v.full_score for v in trained])
     return [
         RankLine(
             label=label(v.candidate.trial, v.candidate.architecture, parameters),

@@ -1,4 +1,4 @@
-"""Accuracy on the proxy against accuracy on the full data."""
+"""Score on the proxy against score on the full data."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from nasproxy.report.wording import varied_parameters
 
 @dataclass(frozen=True)
 class Point:
-    """A verified candidate; accuracies in [0, 1], lowest and highest over the seeds."""
+    """A verified candidate; scores in [0, 1], lowest and highest over the seeds."""
 
     label: str
-    proxy_accuracy: float
-    full_accuracy: float
+    proxy_score: float
+    full_score: float
     lowest: float
     highest: float
     is_uniform: bool
 
 
 def _get_scatter_info(verified: Sequence[Verified]) -> list[Point]:
-    trained = [v for v in verified if v.full_accuracies]
+    trained = [v for v in verified if v.full_scores]
     parameters = varied_parameters(v.candidate.architecture for v in trained)
     return [
         Point(
             label=label(v.candidate.trial, v.candidate.architecture, parameters),
-            proxy_accuracy=v.proxy_accuracy,
-            full_accuracy=v.full_accuracy,
-            lowest=min(v.full_accuracies),
-            highest=max(v.full_accuracies),
+            proxy_score=v.proxy_score,
+            full_score=v.full_score,
+            lowest=min(v.full_scores),
+            highest=max(v.full_scores),
             is_uniform="uniform" in v.selected_by,
         )
         for v in trained
     ]
 
 
-def draw_scatter(verified: Sequence[Verified]) -> Figure | None:
+def draw_scatter(verified: Sequence[Verified], metric: str) -> Figure | None:
     """Draw it, or nothing before verification."""
     points = _get_scatter_info(verified)
     if not points:
@@ -54,8 +54,8 @@ def draw_scatter(verified: Sequence[Verified]) -> Figure | None:
             traces.append(_trace(group, name, color, symbol))
     drawing = draw(
         traces,
-        x={**axis_title("accuracy on the proxy"), "tickformat": ".3~p"},
-        y={**axis_title("accuracy on the full data"), "tickformat": ".4~p"},
+        x={**axis_title(f"{metric} on the proxy"), "tickformat": ".3~p"},
+        y={**axis_title(f"{metric} on the full data"), "tickformat": ".4~p"},
     )
     return Figure(
         "scatter",
@@ -71,13 +71,13 @@ def _trace(group: list[Point], name: str, color: str, symbol: str) -> dict[str, 
         "type": "scatter",
         "mode": "markers",
         "name": name,
-        "x": [point.proxy_accuracy for point in group],
-        "y": [point.full_accuracy for point in group],
+        "x": [point.proxy_score for point in group],
+        "y": [point.full_score for point in group],
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [point.highest - point.full_accuracy for point in group],
-            "arrayminus": [point.full_accuracy - point.lowest for point in group],
+            "array": [point.highest - point.full_score for point in group],
+            "arrayminus": [point.full_score - point.lowest for point in group],
             "thickness": 1,
             "width": 3,
         },

@@ -94,9 +94,33 @@ def ranked(folder, fulls, proxies=None, params=None):
     ]
 
 
+def judged_by(folder, metric, class_counts=(90, 10)):
+    """Give the records every score; the others rank the candidates against accuracy."""
+    folder.run["config"]["search"]["metric"] = metric
+    folder.run["data"] = {"validation_class_counts": list(class_counts)}
+    for entry in folder.candidates:
+        accuracy = entry["proxy_accuracy"]
+        balanced = None if accuracy is None else 1 - accuracy
+        auc = None if accuracy is None or len(class_counts) != 2 else 0.9 - accuracy / 2
+        scores = {"accuracy": accuracy, "balanced_accuracy": balanced, "auc": auc}
+        entry.update({f"proxy_{name}": score for name, score in scores.items()})
+        entry["proxy_score"] = scores[metric]
+    for entry in folder.verification:
+        for split in ("full", "test"):
+            values = entry[f"{split}_accuracy"]
+            entry[f"{split}_balanced_accuracy"] = [1 - value for value in values]
+            two = len(class_counts) == 2
+            entry[f"{split}_auc"] = [0.9 - value / 2 if two else None for value in values]
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture
+def judge_by():
+    return judged_by
 
 
 @pytest.fixture

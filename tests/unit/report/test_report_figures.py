@@ -39,7 +39,7 @@ def test_scatter(records):
     points = _get_scatter_info(records.verified)
     assert [point.is_uniform for point in points] == [True, True, True, False]
     second = points[1]
-    assert (second.proxy_accuracy, second.full_accuracy) == (0.6, pytest.approx(0.91))
+    assert (second.proxy_score, second.full_score) == (0.6, pytest.approx(0.91))
     assert (second.lowest, second.highest) == (0.90, 0.92)
     assert second.label == "trial 1: width 2, norm none"
 

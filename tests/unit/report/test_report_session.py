@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nasproxy.cli.report import key_figures
 from nasproxy.errors import ArtifactError
 from nasproxy.report.session import report
+from nasproxy.training.metric import METRIC_NAMES
 
 EVIL = "<script>alert('x')</script>"
 
@@ -108,6 +110,56 @@ def test_figures_are_readable_json(run_folder):
         assert json.loads(content).keys() == {"data", "layout"}
 
 
+def tables_of(folder):
+    markdown = (folder / "report.md").read_text()
+    assert max(len(line) for line in markdown.splitlines()) <= 80
+    _, page = page_without_scripts(folder)
+    return markdown, page
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "auc"])
+def test_accuracy_is_never_alone_where_classes_are_unbalanced(run_folder, judge_by, metric):
+    judge_by(run_folder, metric)
+    folder = run_folder.write()
+    summary = report(folder)
+    by = "" if metric == "accuracy" else " by AUC"
+    for text in tables_of(folder):
+        assert f"Best on the full data{by} (majority class 90.0%)" in text
+        assert "best, test balanced accuracy" in text
+        assert "best, test AUC" in text
+    markdown = (folder / "report.md").read_text()
+    trial = r"\| 1     \| 2/none \s*\| 200    \| "
+    rows = [
+        r"accuracy \| 60\.00   \| 91\.00 ±1\.41 \| 81\.00",
+        r"balanced \| 40\.00   \| 9\.00 ±1\.41  \| 19\.00",
+        r"AUC      \| 60\.00   \| 44\.50 ±0\.71 \| 49\.50",
+    ]
+    assert re.search(r" +\|\n".join(trial + row for row in rows), markdown)
+    shown = dict(key_figures(summary))
+    assert shown["majority class, validation"] == "90.00%"
+    assert {f"best network, test {name}" for name in METRIC_NAMES.values()} <= set(shown)
+    assert any("90.0% of the validation images" in note for note in summary["notes"])
+
+
+def test_nothing_of_it_is_shown_where_classes_are_balanced(run_folder, judge_by):
+    before = report(run_folder.write())
+    old = tables_of(run_folder.path)
+    judge_by(run_folder, "accuracy", (50, 50))
+    after = report(run_folder.write())
+    assert tables_of(run_folder.path) == old
+    assert key_figures(after) == key_figures(before)
+
+
+def test_before_verification_the_proxys_scores_are_shown(run_folder, judge_by):
+    judge_by(run_folder, "balanced_accuracy", (80, 10, 10))
+    run_folder.verification = None
+    report(run_folder.write())
+    markdown, _ = tables_of(run_folder.path)
+    assert "Best on the proxy by balanced accuracy (majority class 80.0%)" in markdown
+    assert "AUC" not in markdown
+    assert re.search(r"\| accuracy \| 10.00 +\|\n.*\| balanced \| 90.00", markdown)
+
+
 def test_report_without_verification(run_folder):
     run_folder.verification = None
     folder = run_folder.write()
@@ -141,6 +193,10 @@ def test_report_of_an_empty_search(run_folder):
         ("verification", {"trial": 99}, "trial 99 is no scored candidate"),
         ("verification", {"selected_by": ["luck"]}, "selected_by must be top or uniform"),
         ("verification", {"selected_by": []}, "selected_by must be top or uniform"),
+        ("verification", {"full_balanced_accuracy": [0.5]}, "a value for each of full_accuracy"),
+        ("verification", {"test_auc": [0.5, 1.5]}, r"test_auc\[1\] must be .* got 1.5"),
+        ("candidates", {"proxy_auc": 2}, "proxy_auc must be .* <= 1, got 2"),
+        ("run", {"data": {"validation_class_counts": [1, -1]}}, r"class_counts\[1\] .*-1"),
         ("timings", {"search_seconds": "20"}, "search_seconds must be a number .*'20'"),
         ("run", {"verify_workers": 0}, "verify_workers must be a whole number >= 1, got 0"),
         ("run", {"proxy": None}, "proxy must be an object"),
@@ -157,6 +213,24 @@ def test_malformed_files_are_one_clear_line(run_folder, name, change, message):
     assert f"{name}.json" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (folder / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("run", {"metric": "f1"}, "config.search.metric must be accuracy, .* 'f1'"),
+        ("candidates", {"proxy_auc": None}, "proxy_auc must be a number .*None"),
+        ("verification", {"full_auc": [0.5, None]}, r"full_auc\[1\] must be .*None"),
+        ("verification", {"full_auc": []}, "full_auc must have a value for each"),
+    ],
+)
+def test_what_the_metric_needs(run_folder, judge_by, name, change, message):
+    judge_by(run_folder, "auc")
+    content = run_folder.run["config"]["search"] if name == "run" else getattr(run_folder, name)[0]
+    content.update(change)
+    with pytest.raises(ArtifactError, match=message) as caught:
+        report(run_folder.write())
+    assert f"{name}.json" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "{", '"text"', "[[]]"])

@@ -72,6 +72,54 @@ def test_the_best_is_chosen_on_validation_though_the_test_disagrees(run_folder):
     assert (best["num_params"], best["num_flops"]) == (200, 999)
 
 
+def test_before_there_was_a_metric(run_folder):
+    """Runs of older versions hold accuracies alone."""
+    summary = summary_of(run_folder)
+    assert (summary["metric"], summary["majority_class_rate"]) == ("accuracy", None)
+    assert not any("balanced" in name or "auc" in name for name in summary["best"])
+    for entry in run_folder.verification:
+        entry["full_balanced_accuracy"] = [None] * len(entry["full_accuracy"])
+    assert summary_of(run_folder) == summary
+
+
+def test_the_metric_decides_by_hand(run_folder, judge_by):
+    judge_by(run_folder, "balanced_accuracy")
+    summary = summary_of(run_folder)
+    assert (summary["metric"], summary["majority_class_rate"]) == ("balanced_accuracy", 0.9)
+    best = summary["best"]
+    # balanced accuracies of trials 0 1 2 3: 0.48 0.09 0.29 0.11; on the proxy 0.8 0.4 0.6 0.2
+    assert best["trial"] == 0
+    assert best["full_balanced_accuracy"] == pytest.approx(0.48)
+    assert best["test_balanced_accuracy"] == pytest.approx(0.48)
+    assert best["proxy_balanced_accuracy"] == pytest.approx(0.8)
+    assert (best["full_accuracy"], best["proxy_accuracy"]) == (pytest.approx(0.52), 0.2)
+    assert best["full_auc"] == best["test_auc"] == pytest.approx(0.64)
+    assert summary["best_on_proxy"]["trial"] == 4
+    # of the sample 0 1 2: the same order on proxy and full, params 1 2 3
+    assert summary["spearman_rho"] == pytest.approx(1)
+    assert summary["spearman_rho_params"] == pytest.approx(-0.5)
+    assert summary["top_k_regret"] == 0
+    assert summary["full_score_spread"] == pytest.approx(0.39)
+    run_folder.candidates[1]["proxy_balanced_accuracy"] = 0.9
+    assert summary_of(run_folder)["top_k_regret"] == pytest.approx(0.39)
+
+
+def test_correlation_by_accuracy_does_not_see_the_other_scores(run_folder, judge_by):
+    before = summary_of(run_folder)
+    judge_by(run_folder, "accuracy", (50, 50))
+    after = summary_of(run_folder)
+    for name in ("spearman_rho", "noise_ceiling", "top_k_regret", "verdict", "notes"):
+        assert after[name] == before[name]
+    assert after["best"].items() >= before["best"].items()
+
+
+def test_auc_of_three_classes_is_left_out(run_folder, judge_by):
+    judge_by(run_folder, "balanced_accuracy", (80, 10, 10))
+    best = summary_of(run_folder)["best"]
+    assert "full_balanced_accuracy" in best
+    assert "full_auc" not in best
+
+
 def test_a_winner_from_the_audit_is_not_credited_to_the_search(run_folder):
     notes = " ".join(summary_of(run_folder)["notes"])
     assert "Its own best is trial 3 with 89.00%" in notes

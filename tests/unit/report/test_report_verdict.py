@@ -25,6 +25,22 @@ def test_worth_it(run_folder, fill_ranked):
     assert "0.00 percentage points below" in verdict
 
 
+@pytest.mark.parametrize(
+    ("metric", "name"), [("balanced_accuracy", "balanced accuracy"), ("auc", "AUC")]
+)
+def test_a_metric_that_is_not_accuracy_is_named(run_folder, fill_ranked, judge_by, metric, name):
+    fill_ranked(run_folder, FULLS[::-1], proxies=[(10 - rank) / 100 for rank in range(10)])
+    judge_by(run_folder, metric)
+    run_folder.timings["search_seconds"] = 10.0
+    worth_it, verdict = verdict_of(run_folder)
+    assert worth_it is True
+    assert verdict.startswith(f"Worth it by {name}: the proxy's rank correlation")
+    run_folder.run["proxy"]["seconds"] = 1000.0
+    assert verdict_of(run_folder)[1].startswith(f"Not worth it by {name}: ")
+    run_folder.verification = []
+    assert verdict_of(run_folder)[1].startswith(f"Cannot tell by {name}: no candidate was trained")
+
+
 def test_not_worth_it_by_chance(run_folder, fill_ranked):
     fill_ranked(run_folder, FULLS, proxies=[0.5, 0.1, 0.9, 0.3, 0.7, 0.2, 0.6, 0.8, 0.4, 0.55])
     worth_it, verdict = verdict_of(run_folder)

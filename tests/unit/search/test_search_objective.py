@@ -1,21 +1,27 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 
-from nasproxy.config import Recipe
+from nasproxy.config import Recipe, SearchConfig
+from nasproxy.errors import ConfigError
 from nasproxy.executors.base import Stopped
-from nasproxy.search.objective import CandidateResult, build_objective
+from nasproxy.proxy.coreset import make_baseline
+from nasproxy.search.objective import CandidateResult, build_objective, check_metric
+from nasproxy.training.metric import METRICS, Score
 
 BATCH = {"family": "convnet", "depth": 1, "width": 4, "norm": "batch"}
 
 
-def build(digits, proxy, *, epochs=8, seeds=1, seed=0, reports=False, **recipe):
-    return build_objective(
-        digits, proxy, Recipe(epochs=epochs, **recipe), seeds=seeds, seed=seed, reports=reports
-    )
+def build(dataset, proxy, *, reports=False, metric="accuracy", seeds=1, seed=0, **recipe):
+    config = SearchConfig(
+        recipe=Recipe(**{"epochs": 8, **recipe}), metric=metric, seeds=seeds, seed=seed,
+        pruner="median" if reports else "none",
+    )  # fmt: skip
+    return build_objective(dataset, proxy, config)
 
 
 def silent(step: int, value: float) -> None:
@@ -36,13 +42,19 @@ def test_no_recalibration_where_the_recipe_says_zero(digits, random_proxy):
 
 def test_result(digits, random_proxy):
     result = build(digits, random_proxy, seeds=2)(BATCH, silent)
-    assert len(set(result.accuracies)) == 2
-    assert all(0.1 < accuracy <= 1 for accuracy in result.accuracies)
+    assert len(set(result.scores)) == 2
+    assert all(0.1 < one.accuracy <= 1 for one in result.scores)
     assert result.seconds > 0
     again = build(digits, random_proxy, seeds=1)(BATCH, silent)
-    assert again.accuracies == result.accuracies[:1]
-    assert build(digits, random_proxy, seed=1)(BATCH, silent).accuracies != again.accuracies
-    assert CandidateResult((0.25, 0.5), 1.0).proxy_accuracy == 0.375
+    assert again.scores == result.scores[:1]
+    assert build(digits, random_proxy, seed=1)(BATCH, silent).scores != again.scores
+
+
+def test_the_mean_over_seeds_of_a_metric():
+    result = CandidateResult((Score(0.25, 0.5, None), Score(0.5, 1.0, None)), 1.0)
+    assert result.mean("accuracy") == 0.375
+    assert result.mean("balanced_accuracy") == 0.75
+    assert result.mean("auc") is None
 
 
 def test_reports_for_a_pruner_on_the_first_seed_only(digits, random_proxy):
@@ -52,7 +64,32 @@ def test_reports_for_a_pruner_on_the_first_seed_only(digits, random_proxy):
     assert [step for step, _ in seen] == [2, 4, 6]
     assert all(0 <= value <= 1 for _, value in seen)
     # looking on changes nothing
-    assert with_reports.accuracies == build(digits, random_proxy, seeds=2)(BATCH, silent).accuracies
+    assert with_reports.scores == build(digits, random_proxy, seeds=2)(BATCH, silent).scores
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auc"])
+def test_a_pruner_is_told_the_metric(lopsided, metric):
+    """At a constant learning rate two epochs begin as one epoch ends."""
+    proxy = make_baseline(lopsided, "random", 5, 0)
+    recipe = {"schedule": "constant", "recalibrate_images": 0}
+    seen = []
+    longer = build(lopsided, proxy, reports=True, metric=metric, epochs=2, **recipe)
+    longer(BATCH, lambda step, value: seen.append(value))
+    result = build(lopsided, proxy, epochs=1, **recipe)(BATCH, silent)
+    assert len(set(result.scores[0])) == 3
+    assert seen == [result.mean(metric)]
+
+
+def test_where_auc_is_not_defined(digits, lopsided):
+    one_class = replace(lopsided, validation=lopsided.validation.take(torch.arange(20)))
+    for metric in METRICS:
+        check_metric(metric, lopsided)
+    for metric in METRICS[:2]:
+        check_metric(metric, digits)
+    with pytest.raises(ConfigError, match=r"'auc' .*digits has 10: use --metric balanced_accuracy"):
+        check_metric("auc", digits)
+    with pytest.raises(ConfigError, match=r"'auc' takes validation images of both classes"):
+        check_metric("auc", one_class)
 
 
 def test_a_pruner_may_stop_it(digits, random_proxy):

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from nasproxy._files import read_json
+from nasproxy._files import read_json, write_json
 from nasproxy.config import Recipe
-from nasproxy.errors import ArtifactError, SearchSpaceError
+from nasproxy.errors import ArtifactError, ConfigError, SearchSpaceError
 from nasproxy.proxy.coreset import make_baseline
 from nasproxy.proxy.store import load_proxy
 from nasproxy.run_folder import locked
 from nasproxy.scores.cost import measure_cost
 from nasproxy.search.session import search
+from nasproxy.training.metric import METRICS
 
 FIELDS = {
-    "trial", "architecture", "proxy_accuracy", "num_params", "num_flops", "seconds", "status",
+    "trial", "architecture", "proxy_accuracy", "proxy_balanced_accuracy", "proxy_auc",
+    "proxy_score", "num_params", "num_flops", "seconds", "status",
 }  # fmt: skip
 
 
@@ -37,6 +41,9 @@ def test_candidates(searched, digits):
         assert set(candidate) >= FIELDS
         assert candidate["status"] == "complete"
         assert 0 <= candidate["proxy_accuracy"] <= 1
+        assert candidate["proxy_score"] == candidate["proxy_accuracy"]
+        assert 0 <= candidate["proxy_balanced_accuracy"] <= 1
+        assert candidate["proxy_auc"] is None  # ten classes
         # a fraction of the 142 validation images
         assert candidate["proxy_accuracy"] * 142 == pytest.approx(
             round(candidate["proxy_accuracy"] * 142)
@@ -52,6 +59,7 @@ def test_the_runs_record(searched, digits, random_proxy):
     assert {"command", "config", "versions", "seed"} <= set(run)
     assert {"python", "torch", "optuna", "hardware"} <= set(run["versions"])
     assert run["config"]["search"] == searched.config.to_dict()
+    assert sum(run["data"]["validation_class_counts"]) == len(digits.validation)
     assert run["config"]["data_sha256"] == digits.fingerprint
     assert run["space"] == {"size": 12, "feasible": 12}
     assert read_json(searched.folder / "timings.json")["search_seconds"] > 0
@@ -130,6 +138,10 @@ def test_a_repeated_search_keeps_what_verify_noted(searched, digits, random_prox
     [
         ({"seed": 1}, "search.seed 0 instead of 1"),
         ({"sampler": "random"}, "search.sampler 'tpe' instead of 'random'"),
+        (
+            {"metric": "balanced_accuracy"},
+            "search.metric 'accuracy' instead of 'balanced_accuracy'",
+        ),
         ({"recipe": Recipe(epochs=3)}, "search.recipe.epochs 2 instead of 3"),
     ],
 )
@@ -214,6 +226,91 @@ def test_several_seeds_are_averaged(searched, digits, random_proxy, tmp_path):
         assert len(candidate["proxy_accuracies"]) == 2
         assert candidate["proxy_accuracies"][0] == single["proxy_accuracy"]
         assert candidate["proxy_accuracy"] == pytest.approx(sum(candidate["proxy_accuracies"]) / 2)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auc"])
+def test_a_search_by_each_metric(searched, lopsided, tmp_path, metric):
+    proxy = make_baseline(lopsided, "random", 5, 0)
+    config = searched.make_config(metric=metric, trials=4, seeds=2)
+    seen = []
+    candidates = search(
+        lopsided, proxy, config, tmp_path / "run", engine="serial", watch=seen.append
+    )
+    for candidate in candidates:
+        scores = [candidate[f"proxy_{name}"] for name in METRICS]
+        assert all(0 <= score <= 1 for score in scores)
+        assert candidate["proxy_score"] == candidate[f"proxy_{metric}"]
+    assert len({c["proxy_score"] for c in candidates}) > 1
+    best = max(candidates, key=lambda c: c["proxy_score"])
+    assert f"(trial {best['trial']})" in seen[-1].message
+    # four to one: accuracy is never said alone
+    assert f"balanced {best['proxy_balanced_accuracy']:.1%}, AUC {best['proxy_auc']:.1%}" in (
+        seen[-1].message
+    )
+    counts = read_json(tmp_path / "run" / "run.json")["data"]["validation_class_counts"]
+    assert counts == [20, 5]
+
+
+def test_a_pruned_candidate_is_known_by_the_metric_alone(searched, lopsided, tmp_path):
+    proxy = make_baseline(lopsided, "random", 5, 0)
+    config = searched.make_config(
+        metric="auc", trials=12, uniform_trials=0, pruner="halving", recipe=Recipe(epochs=8)
+    )
+    candidates = search(lopsided, proxy, config, tmp_path / "run", engine="serial")
+    pruned = [c for c in candidates if c["status"] == "pruned"]
+    assert pruned
+    for candidate in pruned:
+        assert candidate["proxy_score"] == candidate["proxy_auc"] is not None
+        assert candidate["proxy_accuracy"] is None
+
+
+def test_auc_of_ten_classes_is_refused_before_anything_is_written(
+    searched, digits, random_proxy, tmp_path
+):
+    with pytest.raises(ConfigError, match=r"'auc' takes two classes, digits has 10"):
+        search(digits, random_proxy, searched.make_config(metric="auc"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def forget_the_metric(folder):
+    """Make a run what it would have been before there was a metric to choose."""
+    run = read_json(folder / "run.json")
+    del run["config"]["search"]["metric"], run["data"]["validation_class_counts"]
+    write_json(folder / "run.json", run)
+    with sqlite3.connect(folder / "study.db") as database:
+        ((identity,),) = database.execute(
+            "select value_json from study_user_attributes where key = 'identity'"
+        ).fetchall()
+        identity = json.loads(identity)
+        del identity["search"]["metric"]
+        database.execute(
+            "update study_user_attributes set value_json = ? where key = 'identity'",
+            [json.dumps(identity)],
+        )
+        rows = database.execute(
+            "select trial_user_attribute_id, value_json from trial_user_attributes "
+            "where key = 'proxy_scores'"
+        ).fetchall()
+        for number, scores in rows:
+            database.execute(
+                "update trial_user_attributes set key = 'proxy_accuracies', value_json = ? "
+                "where trial_user_attribute_id = ?",
+                [json.dumps(json.loads(scores)["accuracy"]), number],
+            )
+
+
+def test_a_search_from_before_there_was_a_metric_goes_on(searched, digits, random_proxy, tmp_path):
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    forget_the_metric(folder)
+    longer = searched.make_config(trials=11)
+    with pytest.raises(ArtifactError, match=r"search\.metric None instead of 'balanced_accuracy'"):
+        search(digits, random_proxy, longer.replace(metric="balanced_accuracy"), folder)
+    candidates = search(digits, random_proxy, longer, folder, engine="serial")
+    assert len(candidates) == 11
+    for old, new in zip(candidates, searched.candidates, strict=False):
+        assert old == {**new, "proxy_balanced_accuracy": None}
+    assert candidates[10]["proxy_balanced_accuracy"] is not None
+    assert read_json(folder / "run.json")["config"]["search"]["metric"] == "accuracy"
 
 
 def test_a_full_proxy_is_not_copied_into_the_run(searched, digits, tmp_path):

@@ -10,6 +10,7 @@ from nasproxy.errors import ArtifactError
 from nasproxy.search.objective import CandidateResult
 from nasproxy.search.space import SearchSpace, load_space, point_key
 from nasproxy.search.study import LAG, ArchitectureStudy
+from nasproxy.training.metric import Score
 
 MEMORY = "sqlite:///:memory:"
 SPACE = SearchSpace(
@@ -28,6 +29,11 @@ def worth(point) -> float:
     return point["depth"] / 10 + point["width"] / 100 + norms[point["norm"]]
 
 
+def scored(*accuracies: float, seconds: float = 0.1) -> CandidateResult:
+    """A result whose other scores rank the other way round."""
+    return CandidateResult(tuple(Score(a, 1 - a, 0.5) for a in accuracies), seconds)
+
+
 def open_study(storage=MEMORY, *, space=SPACE, name="s", **config) -> ArchitectureStudy:
     config = SearchConfig(**{"trials": 18, "uniform_trials": 9, **config})
     return ArchitectureStudy(space, list(space.points()), config, storage=storage, name=name)
@@ -37,7 +43,7 @@ def tell(study: ArchitectureStudy, number: int, failing=()) -> None:
     if number in failing:
         study.fail(number, "because")
     else:
-        study.complete(number, CandidateResult((worth(study.point(number)),), 0.1))
+        study.complete(number, scored(worth(study.point(number))))
 
 
 def drive(study, *, workers=1, seed=0, failing=(), until=10**9) -> list[dict]:
@@ -158,7 +164,7 @@ def test_conditional_spaces():
     )
     while study.may_propose():
         number = study.propose()
-        study.complete(number, CandidateResult((sum(study.point(number).values()) / 300,), 0.1))
+        study.complete(number, scored(sum(study.point(number).values()) / 300))
     assert len({point_key(t.params) for t in study.finished()}) == 20
 
 
@@ -182,14 +188,16 @@ def test_results_notes_and_pruning_reach_the_storage(tmp_path):
     study.note(first, num_params=7)
     assert study.should_prune(first, 1, 0.25) is False
     assert study.should_prune(first, 1, 0.5) is False  # again, after an interruption
-    study.complete(first, CandidateResult((0.25, 0.75), 1.23456))
+    study.complete(first, scored(0.25, 0.75, seconds=1.23456))
     study.should_prune(second, 1, 0.125)
     study.prune(second)
     one, two = optuna.load_study(storage=storage, study_name="s").trials
     assert one.value == 0.5
     assert one.user_attrs == {
         "origin": "uniform", "num_params": 7,
-        "proxy_accuracies": [0.25, 0.75], "seconds": 1.2346,
+        "proxy_scores": {
+            "accuracy": [0.25, 0.75], "balanced_accuracy": [0.75, 0.25], "auc": [0.5, 0.5],
+        }, "seconds": 1.2346,
     }  # fmt: skip
     assert two.state.name == "PRUNED"
     assert two.intermediate_values == {1: 0.125}
@@ -205,6 +213,40 @@ def test_the_median_pruner_stops_the_worse_half():
     assert study.should_prune(study.propose(), 1, 0.1)
     tell(study, 10)
     assert not study.should_prune(study.propose(), 1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"), [("accuracy", 1), ("balanced_accuracy", 0), ("auc", 0)]
+)
+def test_a_trials_value_is_the_metric(metric, best):
+    study = open_study(metric=metric)
+    results = [Score(0.5, 0.9, 0.8), Score(0.75, 0.5, 0.25)]
+    for number, result in enumerate(results):
+        assert study.propose() == number
+        study.complete(number, CandidateResult((result,), 0.1))
+    values = [trial.value for trial in study.finished()]
+    assert values == [getattr(result, metric) for result in results]
+    assert values.index(max(values)) == best
+
+
+def test_a_study_from_before_there_was_a_metric_goes_on(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    drive(open_study(storage), until=3)
+    older = optuna.load_study(study_name="s", storage=storage)
+    identity = older.user_attrs["identity"]
+    del identity["search"]["metric"]
+    older.set_user_attr("identity", identity)
+    assert len(open_study(storage).trials) >= 3
+    with pytest.raises(ArtifactError, match="belongs to another search"):
+        open_study(storage, metric="balanced_accuracy")
+
+
+@pytest.mark.parametrize("identity", ["mine", {"search": 3}, {"search": {"seed": 9}}])
+def test_a_study_of_another_program_is_refused(tmp_path, identity):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    optuna.create_study(study_name="s", storage=storage).set_user_attr("identity", identity)
+    with pytest.raises(ArtifactError, match="belongs to another search"):
+        open_study(storage)
 
 
 def test_a_study_of_another_space_is_refused(tmp_path):

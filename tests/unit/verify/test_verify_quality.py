@@ -29,6 +29,7 @@ def test_fields(digits, random_proxy):
     assert 0.1 < result["accuracy_mean"] < 1
     assert "auc_mean" not in result  # ten classes
     assert result["majority_class_rate"] == pytest.approx(37 / 360)
+    assert sum(result["test_class_counts"]) == 360
     assert result["architecture"] == ARCHITECTURE
     assert result["recipe"] == STUDY_PROTOCOL.to_dict()
     assert "hardware" in result["versions"]

@@ -34,6 +34,15 @@ def test_top_of_equals_the_smaller_then_the_earlier(count, trials):
     assert [c["trial"] for c in select_top(CANDIDATES, count)] == trials
 
 
+def test_top_by_the_metric_where_accuracy_says_otherwise():
+    scores = [(0.9, 0.5), (0.6, 0.8), (0.7, 0.8)]
+    candidates = [
+        {**candidate(trial, accuracy), "proxy_score": score}
+        for trial, (accuracy, score) in enumerate(scores)
+    ]
+    assert [c["trial"] for c in select_top(candidates, 2)] == [1, 2]
+
+
 def test_uniform_never_takes_what_a_sampler_proposed():
     for seed in range(20):
         chosen = select_uniform(CANDIDATES, 3, seed, covers_space=False)

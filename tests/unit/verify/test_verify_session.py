@@ -3,13 +3,17 @@ from __future__ import annotations
 import shutil
 
 import pytest
+import torch
 
 from nasproxy._files import read_json, write_json
+from nasproxy._random import named_seed
 from nasproxy.config import DataConfig, Recipe, VerifyConfig
 from nasproxy.data.dataset import load_dataset
 from nasproxy.data.holdout import load_test_split
 from nasproxy.errors import ArtifactError, ConfigError
-from nasproxy.training.evaluate import accuracy
+from nasproxy.training.evaluate import accuracy, predict
+from nasproxy.training.metric import METRICS
+from nasproxy.training.network import TrainingSet, train_network
 from nasproxy.verify.select import select_top
 from nasproxy.verify.session import verify
 from nasproxy.verify.training import FullTraining, TrainingRecords
@@ -44,6 +48,11 @@ def test_verified_candidates(searched, digits, folder):
     for entry in verified:
         assert entry["architecture"] == by_trial[entry["trial"]]["architecture"]
         assert len(entry["full_accuracy"]) == len(entry["test_accuracy"]) == 2
+        assert entry["proxy_score"] == by_trial[entry["trial"]]["proxy_score"]
+        for split in ("full", "test"):
+            balanced = entry[f"{split}_balanced_accuracy"]
+            assert all(0 <= value <= 1 for value in balanced)
+            assert entry[f"{split}_auc"] == [None, None]  # ten classes
         assert all(0 <= value <= 1 for value in entry["full_accuracy"] + entry["test_accuracy"])
         assert entry["seconds"] > 0
         assert entry["errors"] == []
@@ -52,6 +61,7 @@ def test_verified_candidates(searched, digits, folder):
     run = read_json(folder / "run.json")
     assert run["config"]["verify"] == CONFIG.to_dict()
     assert run["verify_workers"] == 1
+    assert sum(run["data"]["validation_class_counts"]) == run["data"]["num_validation"] == 142
 
 
 def test_a_repeated_call_trains_nothing(digits, folder):
@@ -85,6 +95,43 @@ def test_interrupted_and_gone_on_with(digits, folder, tmp_path):
     undisturbed = verify(digits, other, CONFIG, engine="serial")
     for one, two in zip(resumed, undisturbed, strict=True):
         assert {**one, "seconds": 0} == {**two, "seconds": 0}
+
+
+def test_trainings_from_before_there_was_a_metric_are_not_repeated(digits, folder):
+    first = verify(digits, folder, CONFIG, engine="serial")
+    for path in (folder / "trainings").glob("*.json"):
+        record = read_json(path)
+        known = {name: record[name] for name in record if "balanced" not in name}
+        write_json(path, {name: known[name] for name in known if "auc" not in name})
+    run = read_json(folder / "run.json")
+    del run["config"]["search"]["metric"], run["data"]["validation_class_counts"]
+    write_json(folder / "run.json", run)
+    candidates = read_json(folder / "candidates.json")
+    later = ("proxy_score", "proxy_balanced_accuracy", "proxy_auc")
+    write_json(
+        folder / "candidates.json",
+        [{name: c[name] for name in c if name not in later} for c in candidates],
+    )
+    before, seen = times(folder), []
+    again = verify(digits, folder, CONFIG, engine="serial", watch=seen.append)
+    assert (times(folder), seen) == (before, [])
+    unknown = {"full_balanced_accuracy": [None] * 2, "test_balanced_accuracy": [None] * 2}
+    assert again == [{**entry, **unknown} for entry in first]
+    # by another metric they say too little
+    run["config"]["search"]["metric"] = "balanced_accuracy"
+    write_json(folder / "run.json", run)
+    repeated = verify(digits, folder, CONFIG, engine="serial", watch=seen.append)
+    assert len(seen) == 2 * len(first)
+    for one, other in zip(first, repeated, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+
+
+def test_an_unknown_metric(digits, folder):
+    run = read_json(folder / "run.json")
+    run["config"]["search"]["metric"] = "f1"
+    write_json(folder / "run.json", run)
+    with pytest.raises(ArtifactError, match=r"run.json: config.search.metric must be .* 'f1'"):
+        verify(digits, folder, CONFIG, engine="serial")
 
 
 def test_trainings_may_be_shared_between_runs(digits, folder, searched, tmp_path):
@@ -175,9 +222,6 @@ def test_nothing_to_verify():
 
 
 def test_one_full_training(digits):
-    from nasproxy._random import named_seed
-    from nasproxy.training.network import TrainingSet, train_network
-
     data = TrainingSet(digits.train.images, digits.train.labels, 10, digits.augmentation)
     test = load_test_split(digits)
     recipe = Recipe(epochs=1, recalibrate_images=0)
@@ -189,6 +233,30 @@ def test_one_full_training(digits):
     assert result["test_accuracy"] == accuracy(model, test)
     assert result["seconds"] > 0
     assert result["cpu_seconds"] > 0
+
+
+def test_every_score_of_two_lopsided_classes(lopsided):
+    """Scored by scikit-learn on the same network."""
+    from sklearn import metrics
+
+    data = TrainingSet(lopsided.train.images, lopsided.train.labels, 2, lopsided.augmentation)
+    recipe = Recipe(epochs=2, recalibrate_images=0)
+    architecture = {"depth": 1, "width": 4}
+    test = lopsided.validation.take(torch.arange(24, 10, -1))
+    work = FullTraining(data, lopsided.validation, test, recipe, seed=0)
+    result = work((architecture, 0), lambda step, value: None)
+    model = train_network(architecture, data, recipe, named_seed(0, "full", 0))
+    for split, part in (("full", lopsided.validation), ("test", test)):
+        logits = predict(model, part.images)
+        found = [result[f"{split}_{name}"] for name in METRICS]
+        assert found == pytest.approx(
+            [
+                metrics.accuracy_score(part.labels, logits.argmax(1)),
+                metrics.balanced_accuracy_score(part.labels, logits.argmax(1)),
+                metrics.roc_auc_score(part.labels, logits.softmax(1)[:, 1]),
+            ]
+        )
+        assert len(set(found)) == 3
 
 
 def test_records_depend_on_all_that_went_in(tmp_path):
@@ -204,3 +272,4 @@ def test_records_depend_on_all_that_went_in(tmp_path):
     assert records.read({"depth": 1}, 0) is None
     records.write({"depth": 1, "width": 4}, 0, {"full_accuracy": 0.5})
     assert records.read({"width": 4, "depth": 1}, 0)["full_accuracy"] == 0.5
+    assert TrainingRecords(tmp_path, **base, metric="auc").read({"depth": 1, "width": 4}, 0) is None
