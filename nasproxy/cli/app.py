@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from nasproxy.cli import data, demo, distill, proxy, report, run, search, verify
+from nasproxy.cli import data, demo, distill, proxy, report, run, search, study, verify
 from nasproxy.cli.terminal import leave
 
 # typer carries a click of its own from 0.2x on: take the classes from typer itself
@@ -28,6 +28,7 @@ app.add_typer(proxy.app, name="proxy")
 app.command("search")(search.search_command)
 app.command("verify")(verify.verify_command)
 app.command("report")(report.report_command)
+app.command("study")(study.study_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,127 @@
+"""A study as one HTML file: tables beside what was reported, curves, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nasproxy.report.figures.base import Figure, axis_title, draw
+from nasproxy.report.page import fill_page
+from nasproxy.report.picture import load_pictures
+from nasproxy.study.table import network_table, proxy_table, search_table
+
+COLOURS = ("#3b6fb6", "#2a9d8f", "#8a6fc0", "#e07a1f", "#8a8f98", "#c0567b", "#6d8b3c")
+
+
+def render_html(summary: dict[str, Any], folder: Path) -> str:
+    """Render a study; pictures are read from below `folder`."""
+    captions = {
+        path: f"{name}, {Path(path).stem}"
+        for name, facts in summary["proxies"].items()
+        for path in facts["pictures"]
+    }
+    rows = [*summary["networks"], *summary["searches"]]
+    versions = rows[0]["versions"] if rows else {}
+    missing = summary["missing"]
+    return fill_page(
+        heading=f"The study on {summary['dataset']}",
+        subtitle=f"{summary['ipc']} images per class; every row can be run again by itself",
+        verdict=_sentence(summary),
+        verdict_class="unknown",
+        tiles=[],
+        figures=[figure for figure in (draw_curves(summary), draw_times(summary)) if figure],
+        pictures=load_pictures(folder, captions),
+        class_names=(),
+        tables=[network_table(summary), search_table(summary), proxy_table(summary)],
+        notes=[f"Not run yet: {', '.join(missing)}"] if missing else [],
+        command="\n".join(sorted({row["command"] for row in rows})),
+        made_with=", ".join(f"{name} {value}" for name, value in versions.items()),
+    )
+
+
+def _get_curves_info(summary: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the mean validation accuracy after each epoch, by what was trained on."""
+    curves: dict[str, list[float]] = {}
+    for row in summary["networks"]:
+        if row["curves"] and row["data"] not in curves:
+            curves[row["data"]] = [_mean(values) for values in zip(*row["curves"], strict=True)]
+    return curves
+
+
+def draw_curves(summary: dict[str, Any]) -> Figure | None:
+    """Draw how the same network learns on each kind of data, or nothing where nothing was run."""
+    curves = _get_curves_info(summary)
+    if not curves:
+        return None
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": name,
+            "x": list(range(1, len(values) + 1)),
+            "y": values,
+            "line": {"color": colour, "width": 2},
+            "marker": {"size": 5},
+            "hovertemplate": f"{name}, epoch %{{x}}: %{{y:.2%}}<extra></extra>",
+        }
+        for (name, values), colour in zip(curves.items(), COLOURS, strict=False)
+    ]
+    drawing = draw(
+        traces,
+        x=axis_title("epoch"),
+        y={**axis_title("accuracy on validation images"), "tickformat": ".0%"},
+    )
+    return Figure(
+        "curves",
+        "How does the same network learn on each?",
+        "The study's protocol; mean over the trainings. An epoch of a proxy is a few steps only.",
+        drawing,
+    )
+
+
+def draw_times(summary: dict[str, Any]) -> Figure | None:
+    """Draw the seconds of searching, with those of distilling on top, or nothing."""
+    searches = summary["searches"]
+    if not searches:
+        return None
+    names = [row["data"] for row in searches]
+    parts = {
+        "search": [row["seconds_per_seed"] for row in searches],
+        "distilling": [row["distill_seconds"] for row in searches],
+    }
+    traces = [
+        {
+            "type": "bar",
+            "name": part,
+            "x": names,
+            "y": seconds,
+            "marker": {"color": colour},
+            "hovertemplate": f"%{{x}}, {part}: %{{y:,.1f}} s<extra></extra>",
+        }
+        for (part, seconds), colour in zip(parts.items(), COLOURS, strict=False)
+    ]
+    drawing = draw(traces, barmode="group", y={**axis_title("seconds"), "type": "log"})
+    return Figure(
+        "times", "What does searching 20 MLPs cost?", "Logarithmic scale; one seed.", drawing
+    )
+
+
+def _sentence(summary: dict[str, Any]) -> str:
+    """Say the most important thing: which proxy trains the best network."""
+    scored = [
+        row for row in summary["networks"] if row["data"] != "full" and row["kind"] != "cross"
+    ]
+    if not scored:
+        return "No proxy was evaluated yet."
+    best = max(scored, key=lambda row: row["accuracy_mean"])
+    full = [row for row in summary["networks"] if row["data"] == "full"]
+    text = (
+        f"The best proxy is {best['data']}: {best['model']} reaches {best['accuracy_mean']:.2%} on "
+        f"test ({best['kind']} protocol, {best['num_seeds']} seeds)"
+    )
+    return text + (f"; all images give {full[0]['accuracy_mean']:.2%}." if full else ".")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,104 @@
+"""Which rows a study has: data to train on, times networks and protocols, plus the search."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from nasproxy.config import (
+    PROTOCOLS,
+    STUDY_PROTOCOL,
+    Config,
+    DataConfig,
+    DataDAMConfig,
+    PADConfig,
+    Recipe,
+)
+from nasproxy.errors import ConfigError
+
+CROSS_PROTOCOL = STUDY_PROTOCOL.replace(epochs=100)
+"""Of the cross-architecture rows: 100 plain epochs."""
+FULL = "full"
+
+
+class StudyConfig(Config):
+    """What the study is run with; the defaults are what two cores can bear."""
+
+    data: DataConfig
+    ipc: int = Field(10, ge=1)
+    model: str = "convnet-3"
+    widths: tuple[int, ...] = (32,)
+    """Of the model; the first is the one that full data is trained at."""
+    seeds: int = Field(5, ge=1)
+    """Trainings on a proxy."""
+    full_seeds: int = Field(2, ge=1)
+    """Trainings on the full data."""
+    cross_models: tuple[str, ...] = ("alexnet", "resnet18")
+    cross_seeds: int = Field(2, ge=1)
+    search_seeds: int = Field(3, ge=1)
+    """Trainings of each of the 20 MLPs."""
+    datadam: DataDAMConfig = DataDAMConfig.preset("cpu")
+    pad: PADConfig = PADConfig.preset("cpu")
+    baselines: tuple[str, ...] = ("random", "random-soft")
+    seed: int = Field(0, ge=0)
+
+    def proxies(self) -> tuple[str, ...]:
+        """Name the proxies that are made or given, in the order of the table."""
+        return ("datadam-real", "datadam-noise", "pad", *self.baselines)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment: train a network, or search, on some data.
+
+    Attributes:
+        data: `full` or the name of a proxy.
+        kind: `study`, `standard`, `cross` or `search`.
+        model: name of the network, empty for the search.
+        width: of the network; None: its own.
+    """
+
+    data: str
+    kind: str
+    model: str = ""
+    width: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the row's name, also its file's."""
+        sized = f"{self.model}-w{self.width}" if self.width else self.model
+        return "/".join(part for part in (self.data, sized, self.kind) if part)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return how the network is trained."""
+        if self.kind in PROTOCOLS:
+            return PROTOCOLS[self.kind]
+        return CROSS_PROTOCOL if self.kind == "cross" else STUDY_PROTOCOL
+
+
+def plan(config: StudyConfig, only: tuple[str, ...] = ()) -> list[Row]:
+    """List the rows, cheap ones of each kind of data first.
+
+    Args:
+        config: of the study.
+        only: patterns with * and ?, any of which a row's name must match; empty: all rows.
+
+    Raises:
+        ConfigError: a pattern fits no row.
+    """
+    rows = [Row(FULL, "study", config.model, config.widths[0]), Row(FULL, "search")]
+    for data in config.proxies():
+        for kind in PROTOCOLS:
+            rows += [Row(data, kind, config.model, width) for width in config.widths]
+        rows += [Row(data, "cross", model) for model in config.cross_models]
+        rows.append(Row(data, "search"))
+    for pattern in only:
+        if not any(fnmatch.fnmatch(row.name, pattern) for row in rows):
+            raise ConfigError(
+                f"no row is called {pattern!r} (--rows); there are "
+                f"{', '.join(row.name for row in rows)}"
+            )
+    return [r for r in rows if not only or any(fnmatch.fnmatch(r.name, p) for p in only)]

@@ -1,0 +1,100 @@
+"""What the rows of a study say together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nasproxy.report.statistic import bootstrap_interval, noise_ceiling, spearman
+from nasproxy.study.plan import FULL, StudyConfig, plan
+from nasproxy.study.reported import reported
+
+
+def summarize(
+    config: StudyConfig, finished: dict[str, dict[str, Any]], proxies: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Gather the rows, in the order of the plan; a row that was not run is not there.
+
+    Args:
+        config: of the study.
+        finished: results by the name of the row.
+        proxies: what was trained on, by name.
+    """
+    rows = [row for row in plan(config) if row.name in finished]
+    full_search = finished.get(f"{FULL}/search")
+    networks, searches = [], []
+    for row in rows:
+        result = finished[row.name]
+        common = {
+            "row": row.name,
+            "data": row.data,
+            "kind": row.kind,
+            "distill_seconds": proxies.get(row.data, {}).get("seconds", 0.0),
+            "reported": reported(config.data.dataset, row),
+            "versions": result["versions"],
+            "command": result["command"],
+        }
+        if row.kind == "search":
+            searches.append({**common, **_judge_search(result, full_search)})
+        else:
+            networks.append({**common, "model": row.model, "width": row.width, **_scores(result)})
+    return {
+        "dataset": config.data.dataset,
+        "image_size": config.data.image_size,
+        "ipc": config.ipc,
+        "proxies": proxies,
+        "networks": networks,
+        "searches": searches,
+        "missing": [row.name for row in plan(config) if row.name not in finished],
+    }
+
+
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "accuracy_mean", "accuracy_std", "balanced_accuracy_mean", "balanced_accuracy_std",
+        "auc_mean", "auc_std", "majority_class_rate", "seconds_mean", "num_seeds", "num_params",
+        "multiply_adds",
+    )  # fmt: skip
+    curves = [run["curve"] for run in result["runs"] if run.get("curve")]
+    return {
+        **{name: result[name] for name in names if name in result},
+        "epochs": result["recipe"]["epochs"],
+        "curves": curves,
+    }
+
+
+def _judge_search(result: dict[str, Any], full: dict[str, Any] | None) -> dict[str, Any]:
+    """Compare a search with the one on full data, on validation and in the study's own way."""
+    networks = result["networks"]
+    means = [_mean(network["validation"]) for network in networks]
+    best = max(range(len(networks)), key=lambda index: means[index])
+    own = [network["own"][0] for network in networks]
+    judged: dict[str, Any] = {
+        "num_networks": len(networks),
+        "num_seeds": result["num_seeds"],
+        "epochs": result["recipe"]["epochs"],
+        "seconds": result["seconds"],
+        "seconds_per_seed": result["seconds"] / result["num_seeds"],
+        "best": networks[best]["architecture"],
+        "best_by_own_images": networks[own.index(max(own))]["architecture"],
+        "validation_of_best": means[best],
+    }
+    if full is None:
+        return judged
+    truth = [network["validation"] for network in full["networks"]]
+    true_means = [_mean(values) for values in truth]
+    true_own = [network["own"][0] for network in full["networks"]]
+    judged |= {
+        "noise_ceiling": noise_ceiling(truth),
+        "speedup": full["seconds"] / full["num_seeds"] / judged["seconds_per_seed"],
+        "regret": max(true_means) - true_means[best],
+        "same_best_by_own_images": own.index(max(own)) == true_own.index(max(true_own)),
+    }
+    if full is not result:
+        judged["spearman_rho"] = spearman(means, true_means)
+        judged["spearman_rho_ci"] = bootstrap_interval(means, truth)
+        judged["own_images_spearman_rho"] = spearman(own, true_own)
+    return judged
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from nasproxy.config import DataConfig
+from nasproxy.errors import ConfigError
+from nasproxy.study.plan import CROSS_PROTOCOL, StudyConfig, plan
+from nasproxy.study.reported import MHIST, MNIST, reported
+
+CONFIG = StudyConfig(data=DataConfig(dataset="mnist"), widths=(32, 128))
+
+
+def test_every_row_of_the_study_is_there():
+    names = [row.name for row in plan(CONFIG)]
+    assert len(names) == len(set(names)) == 2 + 5 * (4 + 2 + 1)
+    for expected in (
+        "full/convnet-3-w32/study",
+        "full/search",
+        "datadam-real/convnet-3-w32/study",
+        "datadam-noise/convnet-3-w128/standard",
+        "pad/alexnet/cross",
+        "random-soft/resnet18/cross",
+        "pad/search",
+    ):
+        assert expected in names
+
+
+def test_cross_rows_train_for_100_plain_epochs():
+    row = next(row for row in plan(CONFIG) if row.kind == "cross")
+    assert row.recipe == CROSS_PROTOCOL
+    assert (row.recipe.epochs, row.recipe.lr, row.recipe.augmentation) == (100, 0.01, "none")
+
+
+def test_patterns_choose_rows():
+    assert {row.data for row in plan(CONFIG, ("pad/*",))} == {"pad"}
+    assert [row.name for row in plan(CONFIG, ("full/search",))] == ["full/search"]
+    with pytest.raises(ConfigError, match=r"no row is called 'pda/\*' \(--rows\); there are full/"):
+        plan(CONFIG, ("pda/*",))
+
+
+def test_what_was_reported_stands_beside_rows_that_exist():
+    rows = {(row.data, row.model, row.kind) for row in plan(CONFIG)}
+    assert set(MNIST) <= rows
+    seven = CONFIG.replace(model="convnet-7")
+    assert set(MHIST) <= {(row.data, row.model, row.kind) for row in plan(seven)}
+    row = next(row for row in plan(CONFIG) if row.name == "pad/convnet-3-w32/study")
+    assert reported("mnist", row) == "~87%"
+    assert reported("digits", row) == ""
