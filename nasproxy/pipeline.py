@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nasproxy.config import DataDAMConfig, RunConfig
+from nasproxy.config import DistillConfig, RunConfig
 from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.distill.session import distill
 from nasproxy.errors import ConfigError, unknown_name
@@ -17,6 +17,7 @@ from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.proxy.store import MANIFEST_FILE, find_newest_synthetic, load_proxy
 from nasproxy.report.session import report
 from nasproxy.run_folder import PROXY_FOLDER
+from nasproxy.search.objective import check_metric
 from nasproxy.search.session import search
 from nasproxy.verify.session import verify
 
@@ -27,9 +28,10 @@ def open_proxy(
     choice: str,
     dataset: Dataset,
     folder: Path,
-    config: DataDAMConfig,
+    config: DistillConfig,
     *,
     ipc: int | None = None,
+    workers: int | None = None,
     watch: Watch = unwatched,
 ) -> ProxyDataset:
     """Turn the user's `--proxy` into a proxy.
@@ -44,6 +46,7 @@ def open_proxy(
         folder: of the run.
         config: of the distillation, should there be one; its seed is the baselines', too.
         ipc: images per class; None: any for `synthetic`, the configuration's for the others.
+        workers: processes of a distillation that trains networks; None: what fits the device.
         watch: told of the distillation's progress.
 
     Raises:
@@ -57,7 +60,7 @@ def open_proxy(
             found = find_newest_synthetic([folder.parent, Path("runs")], dataset, ipc)
             if found is None:
                 wanted = config if ipc is None else config.replace(ipc=ipc)
-                return distill(dataset, wanted, own, watch=watch)
+                return distill(dataset, wanted, own, workers=workers, watch=watch)
             own = found
         return _load(own, dataset, device)
     if choice in PROXY_CHOICES:
@@ -86,15 +89,31 @@ def run(
 
     Returns:
         The content of `report.json`.
+
+    Raises:
+        ConfigError: more uniformly drawn candidates are to be verified than there will be trials.
     """
     folder = Path(folder)
-    dataset = load_dataset(config.data).to(device or torch.device("cpu"))
+    wanted = config.verify.uniform
+    if wanted > config.search.trials:
+        raise ConfigError(
+            f"uniform must be <= trials, got {wanted} of {config.search.trials} (--uniform)"
+        )
+    searching = config.search
+    if wanted > searching.num_uniform():  # what is verified as a uniform sample is drawn as one
+        searching = searching.replace(uniform_trials=wanted)
+    dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
+    check_metric(config.search.metric, dataset)
     if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere
-        proxy = distill(dataset, config.distill, folder / PROXY_FOLDER, watch=watch)
+        proxy = distill(
+            dataset, config.distill, folder / PROXY_FOLDER, workers=workers, watch=watch
+        )
     else:
-        proxy = open_proxy(config.proxy, dataset, folder, config.distill, watch=watch)
-    search(dataset, proxy, config.search, folder, workers=workers, watch=watch)
-    verify(dataset, folder, config.verify, workers=workers, watch=watch)
+        proxy = open_proxy(
+            config.proxy, dataset, folder, config.distill, workers=workers, watch=watch
+        )
+    search(dataset, proxy, searching, folder, workers=workers, watch=watch)
+    verify(dataset, folder, config.verify, workers=workers, at_most=True, watch=watch)
     return report(folder)
 
 
