@@ -168,6 +168,13 @@ class DataConfig(Config):
     """Changes that keep an image's class; None: what fits the data set."""
     seed: int = Field(0, ge=0)
 
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _known_augmentation(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in AUGMENTATIONS:
+            raise ValueError(unknown_name("augmentation", value, AUGMENTATIONS))
+        return value
+
     def identity(self) -> dict[str, Any]:
         """Return what decides which images are in which split, for records to compare.
 
@@ -402,10 +409,10 @@ PAD_PRESETS: dict[str, dict[str, Any]] = {
         "difficulty_networks": 2,
         "difficulty_epochs": 1,
         "add_until": 10,
-        "first_max_start": 3,
+        "first_max_start": 10,
         "max_start": 10,
         "student_steps": 8,
-        "step_size": 0.1,
+        "step_size": 0.05,
         "step_lr": 1e-3,
         "clip": 3.0,
         "width": 32,

@@ -9,10 +9,11 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec
 
-from nasproxy.errors import NasproxyError
+from nasproxy.errors import DataWarning, NasproxyError
 from nasproxy.progress import Progress, Watch, unwatched
 
 P = ParamSpec("P")
@@ -60,7 +61,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         signal.signal(signal.SIGTERM, _interrupt)
         try:
-            command(*args, **kwargs)
+            with _warnings_in_a_line():
+                command(*args, **kwargs)
         except NasproxyError as error:
             leave(f"Error: {error}", 2)
         except KeyboardInterrupt:
@@ -73,6 +75,25 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             leave("This is a bug in nasproxy: please report it with the lines above.", 1)
 
     return run
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Show a warning about the user's data as one line on stderr, each text once."""
+    shown: set[str] = set()
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *details: Any) -> None:
+        if not issubclass(category, DataWarning):
+            before(message, category, *details)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            print(f"Warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        yield
 
 
 def leave(message: str, code: int) -> None:

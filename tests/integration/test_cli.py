@@ -52,7 +52,9 @@ def test_data_list_and_info() -> None:
     assert names["digits"] is True
     facts = invoke_json("data", "info", "digits")
     assert facts["image_shape"] == [1, 8, 8]
-    assert sum(row["train"] + row["validation"] for row in facts["counts"]) == 1437
+    assert sum(row["train"] for row in facts["counts"]) == 1437
+    assert facts["num_train"] + facts["num_validation"] == 1437
+    assert sum(row["test"] for row in facts["counts"]) == 360
 
 
 def test_text_output_names_the_next_step(finished_run: Path) -> None:
@@ -67,6 +69,7 @@ def test_readme_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert blocks, "README shows the Python API"
     monkeypatch.chdir(tmp_path)
     code = blocks[0].replace("iterations=400", "iterations=4").replace("trials=40", "trials=10")
+    code = code.replace("uniform=10", "uniform=2, epochs=1")
     (tmp_path / "example.py").write_text(code)
     subprocess.run([sys.executable, "example.py"], check=True, cwd=tmp_path)
     assert list(tmp_path.rglob("report.html"))

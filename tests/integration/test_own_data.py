@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import random
 import subprocess
@@ -20,7 +21,6 @@ from PIL import Image
 from nasproxy.config import GENERIC, OBJECTS, TISSUE, DataConfig
 from nasproxy.data.dataset import load_dataset
 from nasproxy.data.holdout import load_test_split
-from nasproxy.errors import DataWarning
 
 COLUMNS = (
     "Image Name",
@@ -196,8 +196,9 @@ def test_unreadable_images(tmp_path: Path) -> None:
     line = refused("data", "info", f"folder:{root}", "--quiet")
     assert "train/Ödem/0.png: empty file" in line
     assert "--skip-unreadable" in line
-    with pytest.warns(DataWarning, match="left out 1 of 24"):
-        facts = invoke_json("data", "info", f"folder:{root}", "--skip-unreadable")
+    result = invoke("data", "info", f"folder:{root}", "--skip-unreadable", "--json", "--quiet")
+    assert "Warning: left out 1 of 24 train images" in result.stderr
+    facts = json.loads(result.stdout)
     assert "1 train images were left out as unreadable: train/Ödem/0.png" in facts["findings"]
     assert "1 test images were left out as unreadable: test/Ödem/3.png" in facts["findings"]
 
@@ -338,3 +339,24 @@ def test_the_second_run_starts_at_once(tmp_path: Path) -> None:
     start = time.process_time()
     load_test_split(load_dataset(config))
     assert time.process_time() - start < 1
+
+
+def test_a_warning_is_one_line_and_said_once(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for label, shade in (("dark", 40), ("light", 200)):
+        (root / label).mkdir(parents=True)
+        for index in range(12):
+            Image.new("L", (8, 8), shade + index).save(root / label / f"{index}.png")
+    (root / "dark" / "notes.txt").write_text("not a picture")
+    result = invoke("data", "info", f"folder:{root}", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("Warning: ") == 1
+    assert "notes.txt" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_augmentation_lists_the_choices() -> None:
+    result = invoke("data", "info", "digits", "--augmentation", "tisue")
+    assert result.exit_code == 2
+    assert "data.augmentation: unknown augmentation 'tisue'" in result.stderr
+    assert "did you mean 'tissue'?" in result.stderr

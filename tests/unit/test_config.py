@@ -7,11 +7,13 @@ from pydantic import ValidationError
 
 from nasproxy.config import (
     DATADAM_PRESETS,
+    DISTILL_PRESETS,
     FULL_RECIPE,
     PROTOCOLS,
     Augmentation,
     DataConfig,
     DataDAMConfig,
+    PADConfig,
     Recipe,
     RunConfig,
     SearchConfig,
@@ -36,6 +38,14 @@ FAULTS = [
     (DataConfig, {}, "dataset Field required"),
     (DataConfig, {"dataset": "digits", "image_size": 3}, "image_size must be greater than"),
     (DataDAMConfig, {"ipc": 0}, "ipc must be greater than or equal to 1, got 0 (--ipc)"),
+    (PADConfig, {"alpha": 1.0}, "alpha must be less than 1, got 1.0 (--alpha)"),
+    (PADConfig, {"alpha": -0.1}, "alpha must be greater than or equal to 0, got -0.1 (--alpha)"),
+    (PADConfig, {"mask": "width"}, "mask must be 'depth' or 'loss', got 'width' (--mask)"),
+    (PADConfig, {"max_start": 9}, "min_start < first_max_start <= max_start, got 0, 10 and 9"),
+    (PADConfig, {"min_start": 10}, "min_start < first_max_start <= max_start, got 10, 10 and 20"),
+    (PADConfig, {"difficulty": "forgetting", "difficulty_epochs": 1}, "epochs >= 2"),
+    (PADConfig, {"drop": [[3, 0.8]]}, "drop must leave some images: fractions < easy_fraction"),
+    (PADConfig, {"drop": [[3, 1.5]]}, "drop.0.1 must be less than 1, got 1.5"),
     (SearchConfig, {"recipe": {"epochs": 0}}, "recipe.epochs must be greater than"),
     (SearchConfig, {"sampler": "gp"}, "sampler must be 'tpe', 'random' or 'grid', got 'gp'"),
     (VerifyConfig, {"top": 0, "uniform": 0}, "nothing to verify (--top, --uniform)"),
@@ -45,6 +55,27 @@ FAULTS = [
         {"data": {"dataset": "digits"}, "search": {"recipe": {"epoch": 3}}},
         "did you mean 'search.recipe.epochs'?",
     ),
+    (
+        RunConfig,
+        {"data": {"dataset": "digits"}, "distill": {"method": "mtt"}},
+        "distill.method must be 'datadam' or 'pad', got 'mtt' (--method)",
+    ),
+    (
+        RunConfig,
+        {"data": {"dataset": "digits"}, "distill": {"method": ["pad"]}},
+        "distill.method must be 'datadam' or 'pad', got ['pad']",
+    ),
+    (
+        RunConfig,
+        {"data": {"dataset": "digits"}, "distill": {"method": "pad", "p": 4}},
+        "unknown setting 'distill.p'",
+    ),
+    (
+        RunConfig,
+        {"data": {"dataset": "digits"}, "distill": {"method": "pad", "alpha": 2}},
+        "distill.alpha must be less than 1, got 2",
+    ),
+    (RunConfig, {"data": {"dataset": "digits"}, "distill": 3}, "distill must be a table"),
     (
         RunConfig,
         {"data": {"dataset": "digits"}, "verify": {"top": 0, "uniform": 0}},
@@ -88,6 +119,42 @@ def test_datadams_defaults_are_the_papers():
     assert (config.image_lr, config.image_momentum, config.iterations) == (1.0, 0.5, 8000)
     assert (config.p, config.task_balance, config.width, config.norm) == (4, 0.01, 128, "instance")
     assert DataDAMConfig(**DATADAM_PRESETS["cpu"]).iterations == 2500
+
+
+def test_pads_defaults_are_the_papers():
+    config = PADConfig(**DISTILL_PRESETS["pad"]["paper"])
+    assert (config.experts, config.expert_lr, config.expert_batch) == (100, 0.01, 256)
+    assert (config.student_steps, config.match_distance, config.alpha) == (80, 2, 0.25)
+    assert (config.first_max_start, config.max_start, config.iterations) == (10, 20, 10_000)
+    assert (config.image_lr, config.label_lr, config.label_momentum) == (100, 2, 0.9)
+    assert (config.easy_fraction, config.add_until, config.snapshot_steps) == (0.75, 20, None)
+    assert config.drop == ((40, 0.1), (60, 0.2))
+    assert config.clip is None
+
+
+def test_the_settings_of_a_distillation_are_its_methods():
+    data = {"dataset": "digits"}
+    for values, expected in [
+        ({}, DataDAMConfig()),
+        ({"method": "datadam", "ipc": 3}, DataDAMConfig(ipc=3)),
+        ({"method": "pad", "ipc": 3, "drop": [[5, 0.2]]}, PADConfig(ipc=3, drop=((5, 0.2),))),
+    ]:
+        config = RunConfig.parse({"data": data, "distill": values})
+        assert config.distill == expected
+        assert RunConfig.parse(config.to_dict()) == config
+        assert config.replace(proxy="random").distill == expected
+    assert RunConfig(data=DataConfig(**data), distill=PADConfig()).distill == PADConfig()
+    assert RunConfig(data=DataConfig(**data)).distill == DataDAMConfig.preset("cpu")
+
+
+def test_records_from_before_learned_step_sizes_still_count():
+    """They are known by the hash of their recipe."""
+    assert "learned_step_size" not in Recipe().to_dict()
+    assert "learned_step_size" not in SearchConfig().to_dict()["recipe"]
+    recipe = Recipe(learned_step_size=True)
+    assert recipe.to_dict()["learned_step_size"] is True
+    assert Recipe.parse(recipe.to_dict()) == recipe
+    assert Recipe.parse(Recipe().to_dict()) == Recipe()
 
 
 @pytest.mark.parametrize(

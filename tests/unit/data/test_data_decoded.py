@@ -321,7 +321,7 @@ def test_two_processes_at_once(root, cache):
     pair = [context.Process(target=_load, args=(root, names, start)) for _ in range(2)]
     for process in pair:
         process.start()
-    found = sorted(names.get(timeout=30) for _ in pair)
+    found = sorted(names.get(timeout=120) for _ in pair)
     for process in pair:
         process.join()
     assert [count for count, *_ in found] == [0, 1]

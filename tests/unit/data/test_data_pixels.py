@@ -211,7 +211,7 @@ def test_another_process_opens_the_file_itself(stored, whole):
     answers = context.Queue()
     process = context.Process(target=_sum_of, args=(stored, answers))
     process.start()
-    assert answers.get(timeout=30) == whole[[0, 5]].sum().item()
+    assert answers.get(timeout=120) == whole[[0, 5]].sum().item()
     process.join()
 
 

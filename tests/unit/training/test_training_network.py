@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -47,6 +49,22 @@ def test_calibration_changes_batch_norm_alone(data):
     seen = calibrated.blocks[0][0](real)
     torch.testing.assert_close(calibrated.blocks[0][1].running_mean, seen.mean((0, 2, 3)))
     assert not torch.equal(plain.blocks[0][1].running_mean, calibrated.blocks[0][1].running_mean)
+
+
+def weights(data, recipe):
+    model = train_network({"depth": 1, "width": 4}, data, recipe, 0)
+    return torch.cat([value.flatten() for value in model.state_dict().values()])
+
+
+def test_a_learned_step_size_is_used_where_recipe_and_images_say_so(data):
+    stepped = replace(data, step_size=0.2)
+    wanting = RECIPE.replace(learned_step_size=True)
+    expected = weights(data, RECIPE.replace(lr=0.2, momentum=0.0))
+    assert torch.equal(weights(stepped, wanting), expected)
+    plain = weights(data, RECIPE)
+    assert not torch.equal(plain, expected)
+    assert torch.equal(weights(stepped, RECIPE), plain)  # not by default
+    assert torch.equal(weights(data, wanting), plain)  # there is none
 
 
 def test_misfits_are_config_errors(data):
