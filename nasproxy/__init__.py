@@ -12,6 +12,7 @@ _HOMES = {
     "DataConfig": "config",
     "DataDAMConfig": "config",
     "NasproxyError": "errors",
+    "PADConfig": "config",
     "Recipe": "config",
     "RunConfig": "config",
     "SearchConfig": "config",

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nasproxy.cli import options
-from nasproxy.cli.settings import data_settings, datadam_settings
+from nasproxy.cli.settings import data_settings, default_folder, distill_settings
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
     from nasproxy.proxy.dataset import ProxyDataset
 
+_DATADAM = "Options of datadam"
+_PAD = "Options of pad"
+
 
 @guarded
 def distill_command(
     dataset: options.DatasetOption,
-    method: Annotated[str, typer.Option(help="Distillation method: datadam.")] = "datadam",
+    method: Annotated[
+        str, typer.Option(help="datadam (attention) or pad (training trajectories).")
+    ] = "datadam",
     ipc: options.Ipc = None,
     init: Annotated[
         str | None, typer.Option(help="Initial images: real, noise or kcenter [default: real].")
@@ -29,14 +34,95 @@ def distill_command(
     iterations: Annotated[int | None, typer.Option(help="Updates of the images.")] = None,
     width: Annotated[int | None, typer.Option(help="Of the matching ConvNet.")] = None,
     depth: Annotated[int | None, typer.Option(help="Of the matching ConvNet.")] = None,
-    real_batch: Annotated[int | None, typer.Option(help="Real images per class and step.")] = None,
-    image_lr: Annotated[float | None, typer.Option(help="Learning rate of the images.")] = None,
-    p: Annotated[float | None, typer.Option(help="Power in the attention maps.")] = None,
-    task_balance: Annotated[
-        float | None, typer.Option(help="Weight of the embedding term (lambda).")
+    norm: Annotated[
+        str | None, typer.Option(help="Of the matching ConvNet [default: instance].")
     ] = None,
+    image_lr: Annotated[float | None, typer.Option(help="Learning rate of the images.")] = None,
+    real_batch: Annotated[
+        int | None,
+        typer.Option(help="Real images per class and step.", rich_help_panel=_DATADAM),
+    ] = None,
+    p: Annotated[
+        float | None, typer.Option(help="Power in the attention maps.", rich_help_panel=_DATADAM)
+    ] = None,
+    task_balance: Annotated[
+        float | None,
+        typer.Option(help="Weight of the embedding term (lambda).", rich_help_panel=_DATADAM),
+    ] = None,
+    experts: Annotated[
+        int | None,
+        typer.Option(help="Networks trained on all images first.", rich_help_panel=_PAD),
+    ] = None,
+    expert_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Of their training [default: until the last snapshot that can be read].",
+            rich_help_panel=_PAD,
+        ),
+    ] = None,
+    snapshot_steps: Annotated[
+        int | None, typer.Option(help="Steps between their snapshots.", rich_help_panel=_PAD)
+    ] = None,
+    experts_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of experts to reuse, or to fill [default: experts in --out].",
+            rich_help_panel=_PAD,
+        ),
+    ] = None,
+    filter_samples: Annotated[
+        bool | None,
+        typer.Option(
+            "--filter/--no-filter",
+            help="Experts learn from easy images first.",
+            rich_help_panel=_PAD,
+        ),
+    ] = None,
+    difficulty: Annotated[
+        str | None,
+        typer.Option(
+            help="What is easy: el2n, gradient or forgetting [default: el2n].",
+            rich_help_panel=_PAD,
+        ),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="Fraction of the parameters not matched.", rich_help_panel=_PAD),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="By depth or loss [default: depth].", rich_help_panel=_PAD),
+    ] = None,
+    max_start: Annotated[
+        int | None,
+        typer.Option(help="Students start before this snapshot.", rich_help_panel=_PAD),
+    ] = None,
+    match_distance: Annotated[
+        int | None,
+        typer.Option(help="Snapshots from start to target.", rich_help_panel=_PAD),
+    ] = None,
+    student_steps: Annotated[
+        int | None, typer.Option(help="Steps that are unrolled.", rich_help_panel=_PAD)
+    ] = None,
+    soft_labels: Annotated[
+        bool | None,
+        typer.Option(
+            "--soft-labels/--hard-labels", help="Learn labels, too.", rich_help_panel=_PAD
+        ),
+    ] = None,
+    label_lr: Annotated[
+        float | None, typer.Option(help="Learning rate of the labels.", rich_help_panel=_PAD)
+    ] = None,
+    step_size: Annotated[
+        float | None,
+        typer.Option(help="Learning rate of students at first.", rich_help_panel=_PAD),
+    ] = None,
+    workers: options.Workers = None,
     data_dir: options.DataDir = None,
     image_size: options.ImageSize = None,
+    group_column: options.GroupColumn = None,
+    skip_unreadable: options.SkipUnreadable = False,
+    augmentation: options.AugmentationOption = None,
     out: options.Out = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -48,18 +134,32 @@ def distill_command(
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     chosen = choose_device(device)
-    config = datadam_settings(
+    config = distill_settings(
         preset, chosen, method=method, ipc=ipc, init=init, iterations=iterations, width=width,
-        depth=depth, real_batch=real_batch, image_lr=image_lr, p=p, task_balance=task_balance,
-        seed=seed,
+        depth=depth, norm=norm, image_lr=image_lr, real_batch=real_batch, p=p,
+        task_balance=task_balance, experts=experts, expert_epochs=expert_epochs,
+        snapshot_steps=snapshot_steps, filter_samples=filter_samples, difficulty=difficulty,
+        alpha=alpha, mask=mask, max_start=max_start, match_distance=match_distance,
+        student_steps=student_steps, soft_labels=soft_labels, label_lr=label_lr,
+        step_size=step_size, seed=seed,
     )  # fmt: skip
     from nasproxy.data.dataset import load_dataset
     from nasproxy.distill.session import distill
+    from nasproxy.errors import ConfigError
 
-    data = load_dataset(data_settings(dataset, data_dir, image_size, seed)).to(chosen)
-    folder = out or Path("runs") / f"{dataset}-{config.method}-ipc{config.ipc}"
+    if experts_dir is not None and config.method != "pad":
+        raise ConfigError(f"{config.method} has no experts: leave out --experts-dir")
+
+    folder = out or default_folder(dataset, config.method, f"ipc{config.ipc}")
     with terminal.watching() as watch:
-        proxy = distill(data, config, folder, watch=watch)
+        data = load_dataset(
+            data_settings(
+                dataset, data_dir, image_size, seed, group_column=group_column,
+                skip_unreadable=skip_unreadable, augmentation=augmentation,
+            ),
+            watch=watch,
+        ).to(chosen)  # fmt: skip
+        proxy = distill(data, config, folder, experts=experts_dir, workers=workers, watch=watch)
     for line in describe(proxy, folder):
         terminal.say(line)
     terminal.finish({"out": str(folder), **proxy.manifest.to_dict()})

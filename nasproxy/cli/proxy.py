@@ -9,7 +9,7 @@ import typer
 
 from nasproxy.cli import options
 from nasproxy.cli.distill import describe
-from nasproxy.cli.settings import data_settings, given
+from nasproxy.cli.settings import data_settings, default_folder, given
 from nasproxy.cli.terminal import Terminal, guarded
 
 app = typer.Typer(help="Proxies: make baselines, look, evaluate.", no_args_is_help=True)
@@ -19,10 +19,23 @@ app = typer.Typer(help="Proxies: make baselines, look, evaluate.", no_args_is_he
 @guarded
 def make_command(
     dataset: options.DatasetOption,
-    kind: Annotated[str, typer.Option(help="random, kcenter or full.")] = "random",
+    kind: Annotated[str, typer.Option(help="random, herding, kcenter or full.")] = "random",
     ipc: options.Ipc = None,
+    labels: Annotated[
+        str, typer.Option(help="hard, or soft: what teachers trained on all images say.")
+    ] = "hard",
+    teachers: Annotated[int | None, typer.Option(help="For soft labels [default: 2].")] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(help="On all images [default: 3].")] = None,
+    experts_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of teachers or experts to reuse [default: experts in --out]."),
+    ] = None,
+    workers: options.Workers = None,
     data_dir: options.DataDir = None,
     image_size: options.ImageSize = None,
+    group_column: options.GroupColumn = None,
+    skip_unreadable: options.SkipUnreadable = False,
+    augmentation: options.AugmentationOption = None,
     out: options.Out = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -30,6 +43,7 @@ def make_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Make a proxy of real images: the rival that a synthetic one has to beat."""
+    from nasproxy._environment import choose_device
     from nasproxy.data.dataset import load_dataset
     from nasproxy.proxy.coreset import make_baseline
     from nasproxy.proxy.grid import draw_grid, save_grid
@@ -38,10 +52,20 @@ def make_command(
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     ipc = 10 if ipc is None else ipc
-    folder = out or Path("runs") / f"{dataset}-{kind}-ipc{ipc}"
-    data = load_dataset(data_settings(dataset, data_dir, image_size, seed))
-    proxy = make_baseline(data, kind, ipc, seed or 0)
+    name = kind if labels == "hard" else f"{kind}-{labels}"
+    folder = out or default_folder(dataset, name, f"ipc{ipc}")
     refuse_existing(folder / TENSORS_FILE)
+    settings = data_settings(
+        dataset, data_dir, image_size, seed, group_column=group_column,
+        skip_unreadable=skip_unreadable, augmentation=augmentation,
+    )  # fmt: skip
+    with terminal.watching() as watch:
+        data = load_dataset(settings, watch=watch)
+        proxy = make_baseline(
+            data.to(choose_device(device)), kind, ipc, seed or 0, labels=labels,
+            **given(num_teachers=teachers, teacher_epochs=teacher_epochs),
+            experts=experts_dir or folder / "experts", workers=workers, watch=watch,
+        )  # fmt: skip
     proxy = save_proxy(proxy, folder)
     picture = draw_grid(proxy.images, proxy.labels, proxy.normalization)
     save_grid(picture, folder / "final.png")
@@ -86,7 +110,9 @@ def show_command(
 @guarded
 def evaluate_command(
     folder: options.ProxyFolder,
-    model: Annotated[str, typer.Option(help="convnet-DEPTH or mlp.")] = "convnet-3",
+    model: Annotated[
+        str, typer.Option(help="convnet-DEPTH, alexnet, resnet18 or mlp.")
+    ] = "convnet-3",
     width: Annotated[int | None, typer.Option(help="Of the model [default: 128].")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings.", min=1)] = 5,
     epochs: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
@@ -107,10 +133,11 @@ def evaluate_command(
             folder, model, protocol, watch, width=width, seeds=seeds, epochs=epochs,
             workers=workers, data_dir=data_dir, seed=seed or 0, device=device,
         )  # fmt: skip
+    auc = f"AUC {result['auc_mean']:.2%}, " if "auc_mean" in result else ""
     terminal.say(
         f"{result['model']} on {folder}, {protocol} protocol, {seeds} seeds: "
         f"test accuracy {result['accuracy_mean']:.2%} (std {result['accuracy_std']:.2%}), "
-        f"balanced {result['balanced_accuracy_mean']:.2%}, majority class "
+        f"balanced {result['balanced_accuracy_mean']:.2%}, {auc}majority class "
         f"{result['majority_class_rate']:.1%}; {result['seconds_mean']:.1f} s a training"
     )
     terminal.finish(result)

@@ -11,7 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO
 
 from nasproxy.errors import DataWarning, NasproxyError
 from nasproxy.progress import Progress, Watch, unwatched
@@ -83,9 +83,16 @@ def _warnings_in_a_line() -> Iterator[None]:
     shown: set[str] = set()
     before = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *details: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if not issubclass(category, DataWarning):
-            before(message, category, *details)
+            before(message, category, filename, lineno, file, line)
         elif str(message) not in shown:
             shown.add(str(message))
             print(f"Warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from nasproxy.config import DistillConfig
 from nasproxy.data.dataset import Dataset
+from nasproxy.progress import Watch
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,14 @@ class DistillState:
         labels: (N,) int64.
         velocity: (N, C, H, W) float32 momentum buffer of the images.
         iteration: steps done.
+        extra: what else a method moves, by name.
     """
 
     images: Tensor
     labels: Tensor
     velocity: Tensor
     iteration: int = 0
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> DistillState:
         """Return the same state on another device."""
@@ -35,6 +40,7 @@ class DistillState:
             images=self.images.to(device),
             labels=self.labels.to(device),
             velocity=self.velocity.to(device),
+            extra={name: tensor.to(device) for name, tensor in self.extra.items()},
         )
 
 
@@ -45,13 +51,57 @@ class DistillStep(NamedTuple):
     losses: dict[str, float]
 
 
+class Synthetic(NamedTuple):
+    """What a proxy keeps of a state.
+
+    Attributes:
+        images: (N, C, H, W) float32, normalised.
+        soft_labels: (N, K) float32 class probabilities, or None.
+        step_size: () float32 learned learning rate, or None.
+    """
+
+    images: Tensor
+    soft_labels: Tensor | None = None
+    step_size: Tensor | None = None
+
+
+class Preparation(NamedTuple):
+    """What a method did before its first step.
+
+    Attributes:
+        seconds: wall seconds that it took, in this run or an earlier one.
+        key: JSON values by which a checkpoint is known to rest on the same.
+        record: JSON values for the proxy's manifest.
+    """
+
+    seconds: float = 0.0
+    key: dict[str, Any] = {}
+    record: dict[str, Any] = {}
+
+
 class Distiller(Protocol):
     """A method: hyper-parameters at construction, data at call."""
 
-    config: Any
+    @property
+    def config(self) -> DistillConfig:
+        """The hyper-parameters."""
+        ...
 
     def architecture(self) -> dict[str, Any]:
         """Return the network that the images are matched on."""
+        ...
+
+    def prepare(
+        self, dataset: Dataset, folder: Path, *, workers: int | None, watch: Watch
+    ) -> Preparation:
+        """Make what the method needs of the real data, or find it in the folder.
+
+        Args:
+            dataset: on the device to work on.
+            folder: for what is large; only what needs it creates it.
+            workers: processes; None: what fits the device.
+            watch: told of the progress.
+        """
         ...
 
     def start(self, dataset: Dataset) -> DistillState:
@@ -60,4 +110,8 @@ class Distiller(Protocol):
 
     def steps(self, dataset: Dataset, state: DistillState) -> Iterator[DistillStep]:
         """Go on from a state to the last iteration; the same from any state on the way."""
+        ...
+
+    def synthetic(self, state: DistillState) -> Synthetic:
+        """Return what candidates are to be trained on."""
         ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,9 +17,10 @@ from nasproxy.config import Augmentation, DataDAMConfig
 from nasproxy.data.augment import sample_change
 from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.distill.attention import class_means, spatial_attention
-from nasproxy.distill.base import DistillState, DistillStep
+from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthetic
 from nasproxy.models.base import FeatureNet, Features, initialize
 from nasproxy.models.family import build_model
+from nasproxy.progress import Watch
 from nasproxy.proxy.coreset import SELECTIONS, check_ipc
 
 CONTRAST = 0.5
@@ -30,6 +32,12 @@ class DataDAM:
 
     def __init__(self, config: DataDAMConfig) -> None:
         self.config = config
+
+    def prepare(
+        self, dataset: Dataset, folder: Path, *, workers: int | None, watch: Watch
+    ) -> Preparation:
+        """Do nothing: random networks need no training."""
+        return Preparation()
 
     def start(self, dataset: Dataset) -> DistillState:
         """Choose the initial images: real ones, k-centers, or Gaussian noise.
@@ -88,6 +96,10 @@ class DataDAM:
                 iteration=iteration + 1,
             )
             yield DistillStep(state, {"attention": attention.item(), "embedding": embedding.item()})
+
+    def synthetic(self, state: DistillState) -> Synthetic:
+        """Return the images."""
+        return Synthetic(state.images)
 
     def losses(
         self, seen: Features, seen_labels: Tensor, made: Features, made_labels: Tensor, k: int

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
-
-from nasproxy._files import ensure_folder, write_bytes
+from nasproxy._files import ensure_folder
 from nasproxy._random import named_seed
 from nasproxy._timing import Stopwatch
-from nasproxy.config import DataDAMConfig, Recipe
+from nasproxy.config import DistillConfig, Recipe
 from nasproxy.data.dataset import Dataset
-from nasproxy.distill.base import Distiller, DistillState, DistillStep
+from nasproxy.distill.base import Distiller, DistillState, DistillStep, Preparation
+from nasproxy.distill.checkpoint import (
+    Checkpoint,
+    differences,
+    load_checkpoint,
+    save_checkpoint,
+)
 from nasproxy.distill.datadam import DataDAM
+from nasproxy.distill.pad import PAD
 from nasproxy.errors import ArtifactError, EvaluationError
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.dataset import ProxyDataset, describe
@@ -29,42 +29,37 @@ from nasproxy.proxy.store import MANIFEST_FILE, load_manifest, load_proxy, save_
 from nasproxy.training.evaluate import accuracy
 from nasproxy.training.network import TrainingSet, train_network
 
+DISTILLERS: dict[str, Callable[[Any], Distiller]] = {"datadam": DataDAM, "pad": PAD}
+"""Methods by the name in their settings."""
 CHECKPOINT_FILE = "checkpoint.safetensors"
+EXPERTS_FOLDER = "experts"
 CHECKPOINT_SECONDS = 20.0
 CHECK_RECIPE = Recipe(epochs=200, recalibrate_images=0, validation_images=None)
 CHECK_SEEDS = 2
 
 
-@dataclass
-class _Session:
-    """What a checkpoint holds: the state, the best images so far, and what was measured."""
-
-    state: DistillState
-    best_images: Tensor
-    history: list[dict[str, Any]]
-    seconds: float = 0.0
-
-    def best_accuracy(self) -> float:
-        return max((entry["validation_accuracy"] for entry in self.history), default=-1.0)
-
-
 def distill(
     dataset: Dataset,
-    config: DataDAMConfig,
+    config: DistillConfig,
     folder: Path | str,
     *,
+    experts: Path | None = None,
+    workers: int | None = None,
     watch: Watch = unwatched,
 ) -> ProxyDataset:
     """Distill a data set into a proxy, going on from the folder's checkpoint if there is one.
 
-    The images kept are those with the best accuracy on the validation split among the initial
-    ones and `num_checks` later states. The folder gets `proxy.safetensors`, `manifest.json` and
-    the pictures `start.png`, `middle.png` and `final.png`.
+    What is kept is the state with the best accuracy on the validation split, of a network trained
+    on its images and labels, among the initial one and `num_checks` later ones. The folder gets
+    `proxy.safetensors`, `manifest.json` and the pictures `start.png`, `middle.png` and `final.png`.
 
     Args:
         dataset: on the device to work on.
         config: method and hyper-parameters.
         folder: to be created or gone on with.
+        experts: folder of expert networks, to be reused or filled, for methods that have them;
+            None: `experts` in the folder.
+        workers: processes that train experts; None: one a core on a CPU, this one on a GPU.
         watch: told after every iteration.
 
     Raises:
@@ -76,12 +71,17 @@ def distill(
     settings = config.to_dict()
     if (folder / MANIFEST_FILE).exists():
         return _finished(folder, dataset, settings)
-    distiller = DataDAM(config)
-    device = dataset.train.labels.device
+    distiller = DISTILLERS[config.method](config)
     ensure_folder(folder)
     path = folder / CHECKPOINT_FILE
     key = {"config": settings, "data_sha256": dataset.fingerprint, "shape": dataset.image_shape}
-    session = _load(path, key, device) if path.exists() else _begin(distiller, dataset, folder)
+    device = dataset.train.labels.device
+    begun = load_checkpoint(path, key, device) if path.exists() else None
+    prepared = distiller.prepare(
+        dataset, experts or folder / EXPERTS_FOLDER, workers=workers, watch=watch
+    )
+    _refuse_other_ground(begun, prepared, folder)
+    session = begun or _begin(distiller, dataset, folder, prepared)
     clock = Stopwatch(device)
     already = session.seconds
     saved_at = time.monotonic()
@@ -95,47 +95,70 @@ def distill(
             _draw(step.state, dataset, folder / "middle.png")
         if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
             session.seconds = already + clock.seconds()
-            _save(path, key, session)
+            save_checkpoint(path, key, session)
             saved_at = time.monotonic()
         watch(Progress("distill", iteration, config.iterations, _message(session, step)))
-    manifest = describe(
-        dataset,
-        kind="synthetic",
-        method=config.method,
-        ipc=config.ipc,
-        seed=config.seed,
-        config=settings,
-        seconds=already + clock.seconds(),
-        history=tuple(session.history),
-    )
-    proxy = ProxyDataset(session.best_images, session.state.labels, manifest)
-    save_grid(draw_grid(proxy.images, proxy.labels, proxy.normalization), folder / "final.png")
-    proxy = save_proxy(proxy, folder)
+    session.seconds = already + clock.seconds()
+    proxy = _finish(session, config, dataset, folder, prepared)
     path.unlink(missing_ok=True)
     return proxy
 
 
-def check_iterations(config: DataDAMConfig) -> set[int]:
+def check_iterations(config: DistillConfig) -> set[int]:
     """Return the iterations after which the images are compared on the validation split."""
     count = config.num_checks
     return {config.iterations * (i + 1) // count for i in range(count)} - {0}
 
 
-def _begin(distiller: Distiller, dataset: Dataset, folder: Path) -> _Session:
+def _refuse_other_ground(begun: Checkpoint | None, prepared: Preparation, folder: Path) -> None:
+    if begun is not None and begun.rests_on != prepared.key:
+        raise ArtifactError(
+            f"{folder} holds an unfinished distillation on other experts than these: give back "
+            "its --experts-dir, choose another --out, or delete the folder"
+        )
+
+
+def _begin(
+    distiller: Distiller, dataset: Dataset, folder: Path, prepared: Preparation
+) -> Checkpoint:
     clock = Stopwatch(dataset.train.labels.device)
     state = distiller.start(dataset)
-    session = _Session(state, state.images, [])
+    session = Checkpoint(state, distiller.synthetic(state), prepared.key, [])
     _check(session, distiller, dataset, DistillStep(state, {}))
     _draw(state, dataset, folder / "start.png")
     session.seconds = clock.seconds()
     return session
 
 
-def _check(session: _Session, distiller: Distiller, dataset: Dataset, step: DistillStep) -> None:
-    """Train the matching network on the images; remember them if it is the best yet."""
-    data = TrainingSet(
-        step.state.images, step.state.labels, dataset.num_classes, dataset.augmentation
+def _finish(
+    session: Checkpoint,
+    config: DistillConfig,
+    dataset: Dataset,
+    folder: Path,
+    prepared: Preparation,
+) -> ProxyDataset:
+    """Save the best state as a proxy, with its picture."""
+    manifest = describe(
+        dataset,
+        kind="synthetic",
+        method=config.method,
+        ipc=config.ipc,
+        seed=config.seed,
+        config={**config.to_dict(), **prepared.record},
+        seconds=prepared.seconds + session.seconds,
+        history=tuple(session.history),
     )
+    images, soft_labels, step_size = session.best
+    proxy = ProxyDataset(images, session.state.labels, manifest, soft_labels, step_size)
+    save_grid(draw_grid(proxy.images, proxy.labels, proxy.normalization), folder / "final.png")
+    return save_proxy(proxy, folder)
+
+
+def _check(session: Checkpoint, distiller: Distiller, dataset: Dataset, step: DistillStep) -> None:
+    """Train the matching network on what a proxy would hold; remember it if it is the best yet."""
+    made = distiller.synthetic(step.state)
+    targets = step.state.labels if made.soft_labels is None else made.soft_labels
+    data = TrainingSet(made.images, targets, dataset.num_classes, dataset.augmentation)
     accuracies = [
         accuracy(
             train_network(
@@ -147,7 +170,7 @@ def _check(session: _Session, distiller: Distiller, dataset: Dataset, step: Dist
     ]
     mean = sum(accuracies) / len(accuracies)
     if mean > session.best_accuracy():
-        session.best_images = step.state.images
+        session.best = made
     session.history.append(
         {"iteration": step.state.iteration, "validation_accuracy": mean, **step.losses}
     )
@@ -165,7 +188,7 @@ def _is_finite(value: float) -> bool:
     return value - value == 0
 
 
-def _message(session: _Session, step: DistillStep) -> str:
+def _message(session: Checkpoint, step: DistillStep) -> str:
     losses = ", ".join(f"{name} {value:.4f}" for name, value in step.losses.items())
     return f"{losses}; best validation {session.best_accuracy():.1%}"
 
@@ -182,63 +205,10 @@ def _finished(folder: Path, dataset: Dataset, settings: dict[str, Any]) -> Proxy
     """
     manifest = load_manifest(folder)
     found = {name: manifest.config.get(name) for name in settings}
-    if different := _differences(settings, found):
+    if different := differences(settings, found):
         raise ArtifactError(
             f"{folder} already holds another proxy ({different}): choose another --out"
         )
     proxy = load_proxy(folder, dataset.train.labels.device)
     proxy.check_fits(dataset)
     return proxy
-
-
-def _differences(wanted: dict[str, Any], found: dict[str, Any]) -> str:
-    names: Iterable[str] = (name for name in wanted if wanted[name] != found.get(name))
-    return ", ".join(f"{name} {found.get(name)!r} instead of {wanted[name]!r}" for name in names)
-
-
-def _save(path: Path, key: dict[str, Any], session: _Session) -> None:
-    state = session.state
-    progress = {
-        "iteration": state.iteration, "history": session.history, "seconds": session.seconds,
-    }  # fmt: skip
-    tensors = {
-        "images": state.images,
-        "labels": state.labels,
-        "velocity": state.velocity,
-        "best_images": session.best_images,
-    }
-    content = save(
-        {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()},
-        metadata={"key": json.dumps(key), "progress": json.dumps(progress)},
-    )
-    write_bytes(path, content)
-
-
-def _load(path: Path, key: dict[str, Any], device: torch.device) -> _Session:
-    """Read a checkpoint.
-
-    Raises:
-        ArtifactError: it is damaged, or belongs to another distillation.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        found, progress = json.loads(metadata["key"]), json.loads(metadata["progress"])
-        if found != json.loads(json.dumps(key)):
-            different = _differences(key["config"], found.get("config", {})) or "other data"
-            raise ArtifactError(
-                f"{path.parent} holds another, unfinished distillation ({different}): "
-                "choose another --out, or delete the folder"
-            )
-        state = DistillState(
-            tensors["images"], tensors["labels"], tensors["velocity"], progress["iteration"]
-        )
-        return _Session(
-            state.to(device),
-            tensors["best_images"].to(device),
-            progress["history"],
-            progress["seconds"],
-        )
-    except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): delete it to begin again") from error

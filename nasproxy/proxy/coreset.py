@@ -1,8 +1,9 @@
-"""Proxies made of real images: random, k-center, full."""
+"""Proxies made of real images: random, herding, k-center, full."""
 
 from __future__ import annotations
 
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -11,7 +12,9 @@ from nasproxy._random import named_generator
 from nasproxy._timing import Stopwatch
 from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.errors import ConfigError, unknown_name
+from nasproxy.progress import Watch, unwatched
 from nasproxy.proxy.dataset import Kind, ProxyDataset, describe
+from nasproxy.proxy.teacher import NUM_TEACHERS, TEACHER_EPOCHS, teach
 
 
 def check_ipc(dataset: Dataset, ipc: int) -> None:
@@ -64,16 +67,79 @@ def _greedy_k_center(points: Tensor, k: int) -> Tensor:
     return torch.tensor(centers, device=points.device)
 
 
-SELECTIONS = {"random": choose_random, "kcenter": choose_k_center}
+def choose_herding(data: LabelledImages, ipc: int, seed: int) -> LabelledImages:
+    """Return `ipc` images a class whose mean stays nearest to the class's mean, on pixels.
+
+    Source: Welling 2009, "Herding dynamical weights to learn", as written down for images by
+    Rebuffi et al. 2017 (arXiv 1611.07725), algorithm 4. Deviation: pixels instead of a trained
+    network's features, as for k-center.
+    """
+    del seed  # nothing here is left to chance
+    chosen = []
+    for label in data.labels.unique().tolist():
+        members = (data.labels == label).nonzero().flatten()
+        chosen.append(members[_herd(data.images[members].flatten(1), ipc)])
+    return data.take(torch.cat(chosen))
 
 
-def make_baseline(dataset: Dataset, kind: str, ipc: int | None, seed: int) -> ProxyDataset:
+def _herd(points: Tensor, k: int) -> Tensor:
+    """Return the indices int64 (k,) of different points among (N, D), in the order chosen."""
+    mean, total = points.mean(0), torch.zeros_like(points[0])
+    free = torch.ones(len(points), dtype=torch.bool, device=points.device)
+    chosen: list[int] = []
+    while len(chosen) < k:
+        # the k-th choice: argmin || mean - (x + chosen ones) / k ||
+        distance = (mean - (points + total) / (len(chosen) + 1)).square().sum(1)
+        chosen.append(int(distance.masked_fill(~free, float("inf")).argmin()))
+        free[chosen[-1]] = False
+        total = total + points[chosen[-1]]
+    return torch.tensor(chosen, device=points.device)
+
+
+SELECTIONS = {"random": choose_random, "herding": choose_herding, "kcenter": choose_k_center}
+LABELS = ("hard", "soft")
+
+
+def make_baseline(
+    dataset: Dataset,
+    kind: str,
+    ipc: int | None,
+    seed: int,
+    *,
+    labels: str = "hard",
+    num_teachers: int = NUM_TEACHERS,
+    teacher_epochs: int = TEACHER_EPOCHS,
+    experts: Path | None = None,
+    workers: int | None = None,
+    watch: Watch = unwatched,
+) -> ProxyDataset:
     """Make a proxy of real images, the rival that a synthetic proxy has to beat.
 
+    Args:
+        dataset: on the device to work on.
+        kind: `random`, `herding`, `kcenter` or `full`.
+        ipc: images per class; None for `full`.
+        seed: root of chance.
+        labels: `hard`, or `soft`: the mean probabilities of teachers trained on the full
+            training split, whose training counts towards the proxy's seconds.
+        num_teachers: trained for soft labels.
+        teacher_epochs: of their training.
+        experts: folder of networks to reuse as teachers, or to train teachers into; None: none is
+            kept.
+        workers: processes that train teachers; None: one a core on a CPU, this one on a GPU.
+        watch: told of the teachers' training.
+
     Raises:
-        ConfigError: the kind is not one of real images, or `ipc` does not fit.
+        ConfigError: the kind is not one of real images, or `ipc` or `labels` do not fit.
+        ArtifactError: `experts` holds networks of other data, or damaged ones.
+        EvaluationError: a teacher's training failed.
     """
-    watch = Stopwatch()
+    clock = Stopwatch()
+    if labels not in LABELS:
+        raise ConfigError(unknown_name("kind of labels", labels, LABELS) + " (--labels)")
+    for option, number in (("teachers", num_teachers), ("teacher-epochs", teacher_epochs)):
+        if number < 1:
+            raise ConfigError(f"{option} must be >= 1, got {number} (--{option})")
     if kind == "full":
         data, ipc = dataset.train, None
     elif kind in SELECTIONS:
@@ -83,8 +149,27 @@ def make_baseline(dataset: Dataset, kind: str, ipc: int | None, seed: int) -> Pr
         data = SELECTIONS[kind](dataset.train, ipc, seed)
     else:
         raise ConfigError(unknown_name("kind of baseline proxy", kind, (*SELECTIONS, "full")))
+    seconds = clock.seconds()
+    config: dict[str, Any] = {}
+    soft_labels: Tensor | None = None
+    if labels == "soft":
+        clock = Stopwatch(dataset.train.labels.device)
+        teaching = teach(
+            dataset,
+            data.images,
+            experts=experts,
+            num_teachers=num_teachers,
+            epochs=teacher_epochs,
+            seed=seed,
+            workers=workers,
+            watch=watch,
+        )
+        # teachers that were there already have cost something, too
+        seconds += max(teaching.seconds, clock.seconds())
+        soft_labels = teaching.soft_labels
+        config = {"labels": labels, "teachers": teaching.record}
     known: Kind = cast(Kind, kind)
     manifest = describe(
-        dataset, kind=known, method=kind, ipc=ipc, seed=seed, config={}, seconds=watch.seconds()
+        dataset, kind=known, method=kind, ipc=ipc, seed=seed, config=config, seconds=seconds
     )
-    return ProxyDataset(data.images, data.labels, manifest)
+    return ProxyDataset(data.images, data.labels, manifest, soft_labels)

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from nasproxy.config import Augmentation, Config
-from nasproxy.data.dataset import Dataset, Normalization
+from nasproxy.data.dataset import Dataset
+from nasproxy.data.pixels import Normalization
 from nasproxy.errors import ArtifactError
 from nasproxy.training.network import TrainingSet
 
@@ -77,6 +78,7 @@ class ProxyDataset:
             targets=self.labels if self.soft_labels is None else self.soft_labels,
             num_classes=self.manifest.num_classes,
             augmentation=self.manifest.augmentation,
+            step_size=None if self.step_size is None else float(self.step_size),
         )
 
     @property
@@ -130,7 +132,7 @@ def describe(
         image_size=dataset.image_shape[1:],
         augmentation=dataset.augmentation,
         seed=seed,
-        config={**config, "data": dataset.config.replace(data_dir=None).to_dict()},
+        config={**config, "data": dataset.config.identity()},
         seconds=seconds,
         history=history,
     )

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from nasproxy._files import write_bytes
-from nasproxy.data.dataset import Normalization
+from nasproxy.data.pixels import Normalization
 
 MAX_ROWS = 20
 MAX_COLUMNS = 20

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -46,33 +47,79 @@ def fit(
     Raises:
         EvaluationError: the loss is no longer finite.
     """
-    augmentation = augmentation if recipe.augmentation == "fitting" else Augmentation()
-    optimizer = torch.optim.SGD(
-        model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+    per_epoch = math.ceil(len(images) / recipe.batch_size)
+    losses = sgd(
+        model,
+        images,
+        targets,
+        recipe,
+        batches=_shuffled(len(images), recipe, generator),
+        num_steps=recipe.epochs * per_epoch,
+        augmentation=augmentation,
+        generator=generator,
+        forward=forward,
     )
-    num_steps = recipe.epochs * math.ceil(len(images) / recipe.batch_size)
-    step = 0
     for epoch in range(1, recipe.epochs + 1):
         model.train()
         total = torch.zeros((), device=images.device)
-        order = torch.randperm(len(images), generator=generator).to(images.device)
-        for chosen in order.split(recipe.batch_size):
-            optimizer.param_groups[0]["lr"] = recipe.lr * decay(recipe, step / num_steps)
-            change = sample_change(augmentation, len(chosen), generator)
-            batch = images[chosen] if change is None else change.apply(images[chosen])
-            # another size would be compiled anew: the rest of an epoch runs as it is
-            whole = len(chosen) == min(recipe.batch_size, len(images))
-            run = model if forward is None or not whole else forward
-            loss = F.cross_entropy(run(batch), targets[chosen])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(chosen)
-            step += 1
+        for loss in islice(losses, per_epoch):
+            total += loss
         mean_loss = total.item() / len(images)
         if not math.isfinite(mean_loss):
             raise EvaluationError(f"diverged: training loss {mean_loss} in epoch {epoch}")
         yield EpochLog(epoch, mean_loss)
+
+
+def sgd(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    recipe: Recipe,
+    *,
+    batches: Iterable[Tensor],
+    num_steps: int,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[Tensor]:
+    """Do one step of SGD for each batch, yielding its summed loss (), on the device.
+
+    The model's mode is the caller's to set.
+
+    Args:
+        model: on the images' device.
+        images: (N, C, H, W), normalised.
+        targets: as for `fit`.
+        recipe: batch size, learning rate and schedule.
+        batches: indices int64 (B,), asked for one at a time.
+        num_steps: that the schedule of the learning rate is spread over.
+        augmentation: as for `fit`.
+        generator: CPU source of the augmentation.
+        forward: as for `fit`.
+    """
+    augmentation = augmentation if recipe.augmentation == "fitting" else Augmentation()
+    optimizer = torch.optim.SGD(
+        model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    for step, chosen in enumerate(batches):
+        chosen = chosen.to(images.device)
+        optimizer.param_groups[0]["lr"] = recipe.lr * decay(recipe, step / num_steps)
+        change = sample_change(augmentation, len(chosen), generator)
+        batch = images[chosen] if change is None else change.apply(images[chosen])
+        # another size would be compiled anew: the rest of an epoch runs as it is
+        whole = len(chosen) == min(recipe.batch_size, len(images))
+        run = model if forward is None or not whole else forward
+        loss = F.cross_entropy(run(batch), targets[chosen])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        yield loss.detach() * len(chosen)
+
+
+def _shuffled(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the batches of all epochs, shuffled anew at the start of each."""
+    for _ in range(recipe.epochs):
+        yield from torch.randperm(count, generator=generator).split(recipe.batch_size)
 
 
 def decay(recipe: Recipe, done: float) -> float:

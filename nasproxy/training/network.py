@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +26,28 @@ class TrainingSet:
         targets: labels int64 (N,), or class probabilities float32 (N, K).
         num_classes: K.
         augmentation: that fits these images.
+        step_size: learning rate of plain SGD that was learned with the images, or None.
     """
 
     images: Tensor
     targets: Tensor
     num_classes: int
     augmentation: Augmentation
+    step_size: float | None = None
+
+
+class Start(NamedTuple):
+    """A network about to be trained.
+
+    Attributes:
+        model: on the images' device.
+        images: (N, C, H, W) in the layout that suits it.
+        forward: its compiled form, or None.
+    """
+
+    model: nn.Module
+    images: Tensor
+    forward: Callable[[Tensor], Tensor] | None
 
 
 def train_network(
@@ -59,6 +76,31 @@ def train_network(
         ConfigError: the architecture does not fit the images.
         EvaluationError: the training diverged.
     """
+    recipe = _with_learned_step_size(recipe, data)
+    start = build_start(architecture, data, recipe, seed)
+    epochs = fit(
+        start.model,
+        start.images,
+        data.targets,
+        recipe,
+        augmentation=data.augmentation,
+        generator=named_generator(seed, "batches"),
+        forward=start.forward,
+    )
+    for log in epochs:
+        if after_epoch is not None:
+            after_epoch(start.model, log)
+    if calibration is not None:
+        recalibrate_batch_norm(start.model, calibration)
+    return start.model
+
+
+def build_start(architecture: Architecture, data: TrainingSet, recipe: Recipe, seed: int) -> Start:
+    """Build a network, its weights drawn from the seed, and make it ready for a fast training.
+
+    Raises:
+        ConfigError: the architecture does not fit the images.
+    """
     channels, height, width = data.images.shape[1:]
     model = build_model(
         architecture,
@@ -69,21 +111,15 @@ def train_network(
     compiled = compiling_pays(model, data.images, recipe)
     layout = torch.channels_last if compiled else _fastest_layout(model)
     model = model.to(memory_format=layout)
-    epochs = fit(
-        model,
-        data.images.contiguous(memory_format=layout),
-        data.targets,
-        recipe,
-        augmentation=data.augmentation,
-        generator=named_generator(seed, "batches"),
-        forward=compile_forward(model) if compiled else None,
-    )
-    for log in epochs:
-        if after_epoch is not None:
-            after_epoch(model, log)
-    if calibration is not None:
-        recalibrate_batch_norm(model, calibration)
-    return model
+    images = data.images.contiguous(memory_format=layout)
+    return Start(model, images, compile_forward(model) if compiled else None)
+
+
+def _with_learned_step_size(recipe: Recipe, data: TrainingSet) -> Recipe:
+    """Take the images' own step size where the recipe wants it: it was learned for plain SGD."""
+    if not recipe.learned_step_size or data.step_size is None:
+        return recipe
+    return recipe.replace(lr=data.step_size, momentum=0.0)
 
 
 def _fastest_layout(model: nn.Module) -> torch.memory_format:

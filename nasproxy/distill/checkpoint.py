@@ -1,0 +1,102 @@
+"""A distillation on its way, and the file that it goes on from. No pickle, ever."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from nasproxy._files import write_bytes
+from nasproxy.distill.base import DistillState, Synthetic
+from nasproxy.errors import ArtifactError
+
+
+@dataclass
+class Checkpoint:
+    """A distillation on its way.
+
+    Attributes:
+        state: after the last step.
+        best: what the best state yet would give a proxy.
+        rests_on: what the method was prepared with.
+        history: what was measured.
+        seconds: wall seconds spent, preparations left out.
+    """
+
+    state: DistillState
+    best: Synthetic
+    rests_on: dict[str, Any]
+    history: list[dict[str, Any]]
+    seconds: float = 0.0
+
+    def best_accuracy(self) -> float:
+        """Return the best validation accuracy yet, in [0, 1], or -1 before the first check."""
+        return max((entry["validation_accuracy"] for entry in self.history), default=-1.0)
+
+
+def save_checkpoint(path: Path, key: dict[str, Any], session: Checkpoint) -> None:
+    """Write a checkpoint with the key by which it is known again."""
+    state = session.state
+    progress = {
+        "iteration": state.iteration, "history": session.history, "seconds": session.seconds,
+        "extra": list(state.extra), "rests_on": session.rests_on,
+    }  # fmt: skip
+    tensors = {
+        "images": state.images,
+        "labels": state.labels,
+        "velocity": state.velocity,
+        **{f"extra_{name}": tensor for name, tensor in state.extra.items()},
+        **{f"best_{k}": v for k, v in session.best._asdict().items() if v is not None},
+    }
+    content = save(
+        {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()},
+        metadata={"key": json.dumps(key), "progress": json.dumps(progress)},
+    )
+    write_bytes(path, content)
+
+
+def load_checkpoint(path: Path, key: dict[str, Any], device: torch.device) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        ArtifactError: it is damaged, or belongs to another distillation.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        found, progress = json.loads(metadata["key"]), json.loads(metadata["progress"])
+        if found != json.loads(json.dumps(key)):
+            different = differences(key["config"], found.get("config", {})) or "other data"
+            raise ArtifactError(
+                f"{path.parent} holds another, unfinished distillation ({different}): "
+                "choose another --out, or delete the folder"
+            )
+        tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+        state = DistillState(
+            tensors["images"],
+            tensors["labels"],
+            tensors["velocity"],
+            progress["iteration"],
+            {name: tensors[f"extra_{name}"] for name in progress.get("extra", [])},
+        )
+        best = Synthetic(
+            tensors["best_images"], tensors.get("best_soft_labels"), tensors.get("best_step_size")
+        )
+        return Checkpoint(
+            state, best, progress.get("rests_on", {}), progress["history"], progress["seconds"]
+        )
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path} is damaged ({error}): delete it to begin again") from error
+
+
+def differences(wanted: dict[str, Any], found: dict[str, Any]) -> str:
+    """Name the settings that are not as wanted."""
+    names: Iterable[str] = (name for name in wanted if wanted[name] != found.get(name))
+    return ", ".join(f"{name} {found.get(name)!r} instead of {wanted[name]!r}" for name in names)

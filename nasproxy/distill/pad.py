@@ -1,0 +1,294 @@
+"""PAD: dataset distillation that prioritizes alignment, on matched training trajectories.
+
+Source: Li et al., 2024 (arXiv 2408.03360), on DATM, Guo et al., ICLR 2024 (arXiv 2310.05773), on
+MTT, Cazenavette et al., CVPR 2022 (arXiv 2203.11932). Deviations: docs/adr/0005-pad.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nasproxy._random import named_generator
+from nasproxy.config import Augmentation, PADConfig
+from nasproxy.data.augment import sample_change
+from nasproxy.data.dataset import Dataset, LabelledImages
+from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthetic
+from nasproxy.distill.matching import kept_by_depth, kept_by_loss, normalized_distance
+from nasproxy.distill.trajectory import Segment, Trajectories, gather_trajectories
+from nasproxy.distill.unroll import Batch, Student, graph_bytes, unroll
+from nasproxy.errors import EvaluationError
+from nasproxy.models.family import build_model, check_architecture
+from nasproxy.progress import Progress, Watch
+from nasproxy.proxy.coreset import check_ipc, choose_k_center, choose_random
+from nasproxy.training.expert import Expert, outputs
+
+MAX_FAILURES = 10
+"""Steps in a row without finite gradients after which the distillation gives up."""
+MAX_STEP_CHANGE = 0.1
+"""Largest relative change of the learned step size in an iteration; it also stays positive."""
+STEP_MOMENTUM = 0.5
+SCALE_MEMORY = 0.9
+"""Share of the running median of gradients that an iteration leaves."""
+POOL_PER_IMAGE = 10
+"""Real images that are looked at for each initial image wanted."""
+
+
+class PAD:
+    """Moves images, soft labels and a step size until students follow the experts."""
+
+    def __init__(self, config: PADConfig) -> None:
+        self.config = config
+        self._trajectories: Trajectories | None = None
+        self._max_graphs = config.student_steps
+
+    def architecture(self) -> dict[str, Any]:
+        """Return the network of experts and students."""
+        config = self.config
+        return {
+            "family": "convnet",
+            "depth": config.depth,
+            "width": config.width,
+            "norm": config.norm,
+            "activation": config.activation,
+            "pooling": config.pooling,
+        }
+
+    def prepare(
+        self, dataset: Dataset, folder: Path, *, workers: int | None, watch: Watch
+    ) -> Preparation:
+        """Train the experts that the folder lacks, and say what the steps will need.
+
+        Raises:
+            ArtifactError: experts there are damaged, or of other data, size or model.
+            ConfigError: `ipc` is larger than the smallest class, the network does not fit the
+                images, or more snapshots are wanted than trained.
+            EvaluationError: an expert diverged.
+        """
+        config = self.config
+        check_ipc(dataset, config.ipc)
+        check_architecture(self.architecture(), dataset.image_shape)
+        self._trajectories, seconds = gather_trajectories(
+            dataset, config, self.architecture(), folder, workers=workers, watch=watch
+        )
+        experts = self._trajectories.experts
+        memory = self._measure_memory(dataset)
+        accuracies = [expert.record.validation_accuracy for expert in experts]
+        said = (
+            f"{min(accuracies):.1%} to {max(accuracies):.1%} on validation images; unrolling "
+            f"{config.student_steps} steps takes about {memory / 2**20:,.0f} MiB of memory"
+        )
+        watch(Progress("experts", len(experts), len(experts), said))
+        hashes = [expert.record.tensors_sha256 for expert in experts]
+        trained = {
+            "seconds": seconds,
+            "validation_accuracy": accuracies,
+            "num_parameters": experts[0].record.num_parameters,
+            "sha256": hashes,
+        }
+        record = {"trained_experts": trained, "memory_bytes": memory}
+        return Preparation(seconds, {"experts_sha256": hashes}, record)
+
+    def start(self, dataset: Dataset) -> DistillState:
+        """Choose the initial images, and as their labels the experts' mean logits."""
+        config = self.config
+        experts = self._prepared().experts
+        if config.init == "kcenter":
+            chosen = choose_k_center(dataset.train, config.ipc, config.seed)
+        else:
+            chosen = choose_correct(dataset, experts, config.ipc, config.seed)
+        images = chosen.images.clone()
+        logits = outputs(experts, images).mean(0)
+        if config.init == "noise":
+            generator = named_generator(config.seed, "pad", "noise")
+            images = torch.randn(images.shape, generator=generator).to(images)
+        extra = {
+            "step_size": images.new_tensor(config.step_size),
+            "step_velocity": images.new_tensor(0.0),
+            "failures": torch.zeros((), dtype=torch.int64, device=images.device),
+        }
+        if config.soft_labels:
+            extra |= {"label_logits": logits, "label_velocity": torch.zeros_like(logits)}
+        if config.clip is not None:
+            extra |= {
+                f"{name}_scale": images.new_tensor(0.0) for name in ("images", "label_logits")
+            }
+        return DistillState(images, chosen.labels, torch.zeros_like(images), extra=extra)
+
+    def steps(self, dataset: Dataset, state: DistillState) -> Iterator[DistillStep]:
+        """Yield one SGD update of images, labels and step size after another.
+
+        Chance depends on the seed and the iteration alone, so a run that goes on from a saved
+        state ends in the same images, bit for bit, as one that was never stopped. A step without
+        finite gradients moves nothing.
+
+        Raises:
+            EvaluationError: there were `MAX_FAILURES` of them in a row.
+        """
+        trajectories = self._prepared()
+        student = self._build_student(dataset)
+        for iteration in range(state.iteration, self.config.iterations):
+            generator = named_generator(self.config.seed, "pad", iteration)
+            segment = trajectories.draw(iteration, generator, state.images.device)
+            learned = self._learned(state)
+            batches = self._batches(dataset, state.labels, learned, generator)
+            loss = self._loss(student, segment, learned, batches)
+            gradients = torch.autograd.grad(loss, list(learned.values()))
+            if all(bool(tensor.isfinite().all()) for tensor in (loss, *gradients)):
+                state = self._move(state, dict(zip(learned, gradients, strict=True)))
+                losses = {"matching": loss.item()}
+            else:
+                state = self._skip(state)
+                losses = {"skipped": float(state.extra["failures"])}
+            state = replace(state, iteration=iteration + 1)
+            yield DistillStep(state, {**losses, "step_size": state.extra["step_size"].item()})
+
+    def synthetic(self, state: DistillState) -> Synthetic:
+        """Return images, labels as probabilities, and step size."""
+        logits = state.extra.get("label_logits")
+        soft_labels = None if logits is None else logits.softmax(1)
+        return Synthetic(state.images, soft_labels, state.extra["step_size"])
+
+    def _learned(self, state: DistillState) -> dict[str, Tensor]:
+        """Return what the steps move, as leaves: images, step size and the labels' logits."""
+        learned = {"images": state.images, "step_size": state.extra["step_size"]}
+        if self.config.soft_labels:
+            learned["label_logits"] = state.extra["label_logits"]
+        return {name: tensor.detach().requires_grad_() for name, tensor in learned.items()}
+
+    def _batches(
+        self,
+        dataset: Dataset,
+        labels: Tensor,
+        learned: dict[str, Tensor],
+        generator: torch.Generator,
+    ) -> list[Batch]:
+        """Draw a student's batches, in which each image is changed in a way of its own."""
+        config = self.config
+        augmentation = dataset.augmentation if config.augment else Augmentation()
+        if config.soft_labels:
+            targets = learned["label_logits"].softmax(1)
+        else:
+            targets = F.one_hot(labels, dataset.num_classes).to(learned["images"].dtype)
+        images, count = learned["images"], len(labels)
+        size = min(config.student_batch or count, count)
+        batches = []
+        for _ in range(config.student_steps):
+            chosen = torch.arange(count)
+            if size < count:
+                chosen = torch.randperm(count, generator=generator)[:size]
+            chosen = chosen.to(images.device)
+            change = sample_change(augmentation, size, generator)
+            batch = images[chosen] if change is None else change.apply(images[chosen])
+            batches.append((batch, targets[chosen]))
+        return batches
+
+    def _loss(
+        self, student: Student, segment: Segment, learned: dict[str, Tensor], batches: list[Batch]
+    ) -> Tensor:
+        """Unroll a student and return how far from the expert it ends, ()."""
+        start, target = segment
+        end = unroll(student, start, learned["step_size"], batches, max_graphs=self._max_graphs)
+        if self.config.mask == "loss":
+            kept = kept_by_loss(end, target, self.config.alpha)
+        else:
+            kept = kept_by_depth(len(end), self.config.alpha).to(end.device)
+        return normalized_distance(end, start, target, kept)
+
+    def _move(self, state: DistillState, gradients: dict[str, Tensor]) -> DistillState:
+        """Do one step of SGD with momentum."""
+        config, extra = self.config, dict(state.extra)
+        extra["failures"] = torch.zeros_like(extra["failures"])
+        before = extra["step_size"]
+        extra["step_velocity"] = STEP_MOMENTUM * extra["step_velocity"] + gradients["step_size"]
+        extra["step_size"] = (before - config.step_lr * extra["step_velocity"]).clamp(
+            before * (1 - MAX_STEP_CHANGE), before * (1 + MAX_STEP_CHANGE)
+        )
+        if config.clip is not None:
+            for name in [name for name in ("images", "label_logits") if name in gradients]:
+                gradients[name], extra[f"{name}_scale"] = clip_rows(
+                    gradients[name], extra[f"{name}_scale"], config.clip
+                )
+        if config.soft_labels:
+            extra["label_velocity"] = (
+                config.label_momentum * extra["label_velocity"] + gradients["label_logits"]
+            )
+            extra["label_logits"] = (
+                extra["label_logits"] - config.label_lr * extra["label_velocity"]
+            )
+        velocity = config.image_momentum * state.velocity + gradients["images"]
+        images = state.images - config.image_lr * velocity
+        return replace(state, images=images, velocity=velocity, extra=extra)
+
+    def _skip(self, state: DistillState) -> DistillState:
+        """Leave everything where it is, and count."""
+        failures = state.extra["failures"] + 1
+        if failures >= MAX_FAILURES:
+            raise EvaluationError(
+                f"distillation diverged: the gradients of {MAX_FAILURES} steps in a row, up to "
+                f"{state.iteration + 1}, were not finite: use a smaller --image-lr or --step-size"
+            )
+        return replace(state, extra={**state.extra, "failures": failures})
+
+    def _prepared(self) -> Trajectories:
+        assert self._trajectories is not None, "prepare comes before start and steps"
+        return self._trajectories
+
+    def _build_student(self, dataset: Dataset) -> Student:
+        network = build_model(self.architecture(), dataset.image_shape, dataset.num_classes)
+        return Student(network.to(dataset.train.labels.device))
+
+    def _measure_memory(self, dataset: Dataset) -> int:
+        """Choose how many steps' graphs are kept, and estimate the peak of an iteration, bytes."""
+        config = self.config
+        count = config.ipc * dataset.num_classes
+        size = min(config.student_batch or count, count)
+        images = dataset.train.images[:1].expand(size, -1, -1, -1).contiguous()
+        targets = images.new_full((size, dataset.num_classes), 1 / dataset.num_classes)
+        one = graph_bytes(self._build_student(dataset), (images, targets))
+        self._max_graphs = min(config.student_steps, int(config.max_memory_gib * 2**30 / one))
+        # differentiating a graph takes about as much again as it holds
+        return one * (max(1, self._max_graphs) + 1)
+
+
+def clip_rows(gradient: Tensor, scale: Tensor, clip: float) -> tuple[Tensor, Tensor]:
+    """Shorten the rows of a gradient that are out of the ordinary.
+
+    Args:
+        gradient: (N, ...), one row an image.
+        scale: () running median of the rows' norms; 0 where there has been none.
+        clip: longest norm that is left as it is, in medians.
+
+    Returns:
+        The gradient (N, ...) with no row longer than `clip` times the new scale (), and that.
+    """
+    norms = gradient.flatten(1).norm(dim=1)
+    median = norms.median()
+    if scale > 0:
+        median = SCALE_MEMORY * scale + (1 - SCALE_MEMORY) * median.clamp_max(2 * scale)
+    factors = (clip * median / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp_max(1)
+    return gradient * factors.view(-1, *[1] * (gradient.ndim - 1)), median
+
+
+def choose_correct(dataset: Dataset, experts: list[Expert], ipc: int, seed: int) -> LabelledImages:
+    """Return `ipc` random images of each class that all experts classify correctly.
+
+    Where there are too few among those looked at, images that most of them do fill up.
+
+    Source: DATM (arXiv 2310.05773), section 3.3.
+    """
+    pool = choose_random(dataset.train, POOL_PER_IMAGE * ipc, seed)
+    votes = (outputs(experts, pool.images).argmax(2) == pool.labels).sum(0).cpu()
+    labels = pool.labels.cpu()
+    chosen = []
+    for label in range(dataset.num_classes):
+        members = (labels == label).nonzero().flatten()
+        order = votes[members].argsort(descending=True, stable=True)
+        chosen.append(members[order[:ipc]])
+    return pool.take(torch.cat(chosen))

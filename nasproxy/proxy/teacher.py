@@ -1,0 +1,108 @@
+"""Teachers: networks trained on the full training split, whose opinion becomes a soft label."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from nasproxy.config import FULL_RECIPE
+from nasproxy.data.dataset import Dataset
+from nasproxy.models.family import Architecture
+from nasproxy.progress import Watch
+from nasproxy.training.apprentice import data_identity, train_experts
+from nasproxy.training.expert import ExpertPlan, check_data, load_experts, outputs
+
+TEACHER: Architecture = {"family": "convnet", "depth": 3, "width": 32}
+NUM_TEACHERS = 2
+TEACHER_EPOCHS = 3
+
+
+class Teaching(NamedTuple):
+    """What teachers say, what it cost and who they are.
+
+    Attributes:
+        soft_labels: (N, K) float32 class probabilities.
+        seconds: wall seconds of the teachers' trainings, in this run or an earlier one.
+        record: JSON values for a manifest.
+    """
+
+    soft_labels: Tensor
+    seconds: float
+    record: dict[str, Any]
+
+
+def teach(
+    dataset: Dataset,
+    images: Tensor,
+    *,
+    experts: Path | None,
+    num_teachers: int,
+    epochs: int,
+    seed: int,
+    workers: int | None,
+    watch: Watch,
+) -> Teaching:
+    """Return the mean of the teachers' class probabilities, at temperature 1, for images.
+
+    Args:
+        dataset: whose training split the teachers learn, on the device to train on.
+        images: (N, C, H, W) normalised.
+        experts: folder to train teachers into, as many as it lacks; or one of other networks,
+            such as the experts of a distillation, which then are the teachers, all of them;
+            None: train them and throw them away.
+        num_teachers: to train.
+        epochs: on the full training split.
+        seed: root of their chance.
+        workers: processes; None: what fits the device.
+        watch: told of their training.
+
+    Raises:
+        ArtifactError: networks there are damaged, or of other data or size.
+        EvaluationError: a training failed.
+    """
+    plan = ExpertPlan(
+        architecture=TEACHER,
+        recipe=FULL_RECIPE.replace(epochs=epochs),
+        num_periods=epochs,
+        num_snapshots=1,
+    )
+    with _folder(experts) as folder:
+        there = list(folder.glob("expert-*.json"))
+        teachers = load_experts(folder) if there else []
+        if all(teacher.record.plan == plan for teacher in teachers):
+            teachers = train_experts(
+                dataset,
+                plan,
+                folder,
+                num_experts=num_teachers,
+                seed=seed,
+                workers=workers,
+                watch=watch,
+            )
+        for teacher in teachers:
+            check_data(teacher, data_identity(dataset), dataset.image_shape)
+        soft_labels = outputs(teachers, images).softmax(2).mean(0)
+    records = [teacher.record for teacher in teachers]
+    seconds = sum(record.seconds for record in records)
+    record = {
+        "architecture": records[0].plan.architecture,
+        "recipe": records[0].plan.recipe.to_dict(),
+        "validation_accuracy": [record.validation_accuracy for record in records],
+        "sha256": [record.tensors_sha256 for record in records],
+        "seconds": seconds,
+    }
+    return Teaching(soft_labels, seconds, record)
+
+
+@contextlib.contextmanager
+def _folder(chosen: Path | None) -> Iterator[Path]:
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
