@@ -160,7 +160,7 @@ class DataConfig(Config):
     data_dir: str | None = None
     image_size: int | None = Field(None, ge=4, le=1024)
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
-    group_column: str | None = None
+    group_column: str | None = Field(None, min_length=1)
     """`COLUMN` of the CSV file that describes the data, or `FILE.csv:COLUMN` of one beside it."""
     skip_unreadable: bool = False
     """Leave out images that are missing or damaged, with a warning, instead of stopping."""

@@ -124,7 +124,7 @@ class NpzSource:
         return RawPart(images, labels)
 
     def fingerprint(self) -> str:
-        """Return the sha256 of the file."""
+        """Return the sha256 of the file, its test part included: a part has no file of its own."""
         try:
             facts = self.path.stat()
         except OSError as error:
