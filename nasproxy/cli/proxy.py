@@ -117,7 +117,10 @@ def evaluate_command(
     seeds: Annotated[int, typer.Option(help="Trainings.", min=1)] = 5,
     epochs: Annotated[int | None, typer.Option(help="Instead of the protocol's.")] = None,
     protocol: Annotated[
-        str, typer.Option(help="study (20 plain epochs) or standard (1000, augmented).")
+        str,
+        typer.Option(
+            help="study (20 plain epochs), standard (1000, augmented), or full (as `verify` does)."
+        ),
     ] = "study",
     workers: options.Workers = None,
     data_dir: options.DataDir = None,
@@ -150,7 +153,7 @@ def evaluate(
     """Evaluate a proxy and keep the result in its folder, under `evaluation/`."""
     from nasproxy._environment import choose_device
     from nasproxy._files import write_json
-    from nasproxy.config import PROTOCOLS, DataConfig
+    from nasproxy.config import PROTOCOLS, DataConfig, full_recipe
     from nasproxy.data.dataset import load_dataset
     from nasproxy.errors import ConfigError, unknown_name
     from nasproxy.models.family import named_architecture
@@ -158,14 +161,15 @@ def evaluate(
     from nasproxy.run_folder import command_line
     from nasproxy.verify.quality import evaluate_proxy
 
-    if protocol not in PROTOCOLS:
-        raise ConfigError(unknown_name("protocol", protocol, PROTOCOLS))
-    recipe = PROTOCOLS[protocol].replace(**given(epochs=epochs))
+    if protocol not in (*PROTOCOLS, "full"):
+        raise ConfigError(unknown_name("protocol", protocol, (*PROTOCOLS, "full")))
     architecture = named_architecture(model, width)
     chosen = choose_device(device)
     proxy = load_proxy(folder, chosen)
     settings = {**proxy.manifest.config["data"], "data_dir": data_dir}
-    dataset = load_dataset(DataConfig.parse(settings, "data")).to(chosen)
+    dataset = load_dataset(DataConfig.parse(settings, "data"), watch=watch).to(chosen)
+    recipe = PROTOCOLS.get(protocol, full_recipe(len(dataset.train)))
+    recipe = recipe.replace(**given(epochs=epochs))
     result = evaluate_proxy(
         dataset, proxy, architecture, recipe, seeds=seeds, seed=seed, workers=workers, watch=watch
     )

@@ -118,6 +118,14 @@ def test_a_proxy_is_evaluated_by_all_scores(lopsided: str, tmp_path: Path) -> No
     )  # fmt: skip
     (kept,) = (tmp_path / "evaluation").glob("*.json")
     assert read(kept)["test_class_counts"] == [60, 20]
+    full = invoke_json("proxy", "evaluate", tmp_path, "--model", "mlp", "--width", "8",
+                       "--protocol", "full", "--epochs", "2", "--workers", "1")  # fmt: skip
+    assert (full["recipe"]["epochs"], full["recipe"]["batch_size"], full["protocol"]) == (
+        2,
+        64,
+        "full",
+    )
+    assert (full["num_seeds"], len(full["runs"])) == (5, 5)
 
 
 def test_the_metric_of_a_settings_file(lopsided: str, settings: Path, tmp_path: Path) -> None:
