@@ -120,7 +120,9 @@ def _sentence(summary: dict[str, Any]) -> str:
         f"The best proxy is {best['data']}: {best['model']} reaches {best['accuracy_mean']:.2%} on "
         f"test ({best['kind']} protocol, {best['num_seeds']} seeds)"
     )
-    return text + (f"; all images give {full[0]['accuracy_mean']:.2%}." if full else ".")
+    if not full:
+        return text + "."
+    return text + f"; all images give {full[0]['accuracy_mean']:.2%} under the study's protocol."
 
 
 def _mean(values: Sequence[float]) -> float:
