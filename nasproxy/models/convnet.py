@@ -15,6 +15,7 @@ from nasproxy.config import Config
 from nasproxy.errors import ConfigError
 from nasproxy.models.base import ACTIVATIONS, FeatureNet, Features
 from nasproxy.models.norm import GROUPS, build_norm
+from nasproxy.models.pool import AveragePool
 
 
 class ConvNetConfig(Config):
@@ -88,4 +89,4 @@ class ConvNet(FeatureNet):
 def _build_pool(name: str) -> nn.Module:
     if name == "max":
         return nn.MaxPool2d(2)
-    return nn.AvgPool2d(2) if name == "avg" else nn.Identity()
+    return AveragePool() if name == "avg" else nn.Identity()
