@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nasproxy._memory import usual_memory
 from nasproxy._random import named_seed
 from nasproxy.bench.clock import Reading, ratios, read, spread
 from nasproxy.bench.crew import Crew, Done, Several, crew
@@ -71,7 +72,8 @@ def measure_evaluation(material: Material) -> dict[str, Any]:
             "fairness": "same networks, first weights, batches, epochs and validation images; "
             "no re-estimated BatchNorm statistics on either side; augmentation none, and apart "
             "from that ours per image against torchvision's RandomAffine per batch; our worker "
-            "processes are started before the clock, the largest candidates go first",
+            "processes are started before the clock, the largest candidates go first; freed "
+            "memory is kept on our side only, as our commands do",
         }
     }
 
@@ -179,7 +181,9 @@ def evaluate_plain(work: ProxyObjective, architecture: Architecture) -> Plain:
         train_plain(model, batches, recipe, change=change)
         accuracies.append(score_plain(model, work.validation))
 
-    return Plain(read(whole, data.images.device), accuracies[0])
+    with usual_memory():
+        reading = read(whole, data.images.device)
+    return Plain(reading, accuracies[0])
 
 
 def _candidates(material: Material) -> list[Architecture]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from nasproxy._memory import usual_memory
 from nasproxy.bench.clock import ratios, read, spread
 from nasproxy.bench.crew import Crew, Several, crew
 from nasproxy.bench.epochs import Epochs
@@ -57,7 +58,8 @@ def measure_full_training(material: Material) -> dict[str, Any]:
             f"with {workers} one-thread workers busy, each with a training of its own: seconds of "
             "an epoch over workers; `_one_worker`: over ours with one such worker alone; of the "
             "ConvNets the median; seconds are extrapolated from measured_images to all "
-            "epoch_images, compiling stands apart in first_epoch_seconds",
+            "epoch_images, compiling stands apart in first_epoch_seconds; freed memory is kept on "
+            "our side only, as our commands do",
         }
     }
 
@@ -148,7 +150,8 @@ def _take_turns(material: Material, plan: Plan, crews: dict[str, Crew]) -> dict[
             seconds[name].append(scale * epoch / workers.num_workers)
             firsts.append(first)
         for name, other in plan.others.items():
-            reading = read(other, material.device)
+            with usual_memory():
+                reading = read(other, material.device)
             seconds[name].append(scale * reading.wall)
             cpu[name].append(scale * reading.cpu)
         material.tell(f"full training, {plan.name}", repeat + 1)

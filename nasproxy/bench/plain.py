@@ -24,6 +24,7 @@ from nasproxy.config import Augmentation, Recipe
 from nasproxy.data.dataset import LabelledImages
 from nasproxy.data.pixels import Normalization
 from nasproxy.models.family import Architecture, build_model
+from nasproxy.models.pool import SIDE, AveragePool
 from nasproxy.training.network import TrainingSet
 
 Batches = DataLoader[tuple[Tensor, ...]]
@@ -68,10 +69,14 @@ def to_pictures(images: Tensor, labels: Tensor, normalization: Normalization) ->
 
 
 def build_plain(architecture: Architecture, data: TrainingSet, seed: int) -> nn.Module:
-    """Build a network for a training set, in the layout that PyTorch has by default."""
+    """Build a network for a training set of PyTorch's own modules, in its default layout."""
     channels, height, width = data.images.shape[1:]
     generator = named_generator(seed, "weights")
     model = build_model(architecture, (channels, height, width), data.num_classes, generator)
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, AveragePool):
+                setattr(module, name, nn.AvgPool2d(SIDE))
     return model.to(data.images.device)
 
 
