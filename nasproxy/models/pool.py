@@ -22,7 +22,7 @@ class AveragePool(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Pool (N, C, H, W) to (N, C, H // 2, W // 2)."""
         if _is_slow_case(images):
-            return _Pool.apply(images)  # type: ignore[no-any-return, no-untyped-call]
+            return _Pool.apply(images)  # type: ignore[no-any-return]
         return F.avg_pool2d(images, SIDE)
 
 
@@ -34,7 +34,7 @@ def _is_slow_case(images: Tensor) -> bool:
         and not any(side % SIDE for side in images.shape[2:])
         and torch._C._functorch.peek_interpreter_stack() is None
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
 
 
@@ -43,17 +43,17 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def forward(images: Tensor) -> Tensor:
-        rows = images.unflatten(2, (-1, SIDE))
-        rows = rows[..., 0, :] + rows[..., 1, :]
-        return (rows[..., ::SIDE] + rows[..., 1::SIDE]).mul_(1 / SIDE**2)
+        pairs = images.unflatten(2, (-1, SIDE))
+        rows: Tensor = pairs[..., 0, :] + pairs[..., 1, :]
+        return rows[..., ::SIDE].add(rows[..., 1::SIDE]).mul_(1 / SIDE**2)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         """Keep nothing: the derivative does not depend on the images."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        return _Spread.apply(grad)  # type: ignore[no-any-return, no-untyped-call]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _Spread.apply(grad)  # type: ignore[no-any-return]
 
 
 class _Spread(torch.autograd.Function):
@@ -74,5 +74,5 @@ class _Spread(torch.autograd.Function):
         """Keep nothing."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        return _Pool.apply(grad)  # type: ignore[no-any-return, no-untyped-call]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _Pool.apply(grad)  # type: ignore[no-any-return]
