@@ -8,7 +8,7 @@ from importlib import metadata
 
 import torch
 
-from nasproxy.errors import ConfigError
+from nasproxy.errors import ConfigError, nearest
 
 _PACKAGES = ("nasproxy", "torch", "optuna", "numpy")
 
@@ -20,12 +20,21 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> str:
-    """Describe processor and accelerator in one line, without naming the machine."""
+    """Describe processor and accelerator in one line, without naming the machine.
+
+    What a GPU computes in by default is part of what a result was made with.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     text = f"{cores} cores {platform.machine()} ({_processor()}), {platform.system()}"
     if torch.cuda.is_available():
-        text += f", {torch.cuda.get_device_name()}"
+        dtype = "bfloat16" if has_bfloat16() else "float32"
+        text += f", {torch.cuda.get_device_name()} (CUDA {torch.version.cuda}, {dtype})"
     return text
+
+
+def has_bfloat16() -> bool:
+    """Say whether the CUDA device in use computes in bfloat16 itself."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def choose_device(name: str) -> torch.device:
@@ -42,7 +51,8 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
     if name not in available:
-        raise ConfigError(f"device must be auto, cpu, cuda or mps, got {name!r} (--device)")
+        hint = nearest(name, ("auto", *available))
+        raise ConfigError(f"device must be auto, cpu, cuda or mps, got {name!r} (--device){hint}")
     if not available[name]:
         raise ConfigError(f"no {name} device is available here: use --device auto")
     return torch.device(name)

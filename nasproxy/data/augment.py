@@ -10,7 +10,9 @@ too, where the settings say so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -55,9 +57,22 @@ class SampledChange:
             images = images * _outside(self.hole.to(images), self.hole_side, images.shape[-2:])
         return images
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that there are, by name, each (B, ...)."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> SampledChange:
+        """Return the change with every tensor put through a function."""
+        changed: dict[str, Any] = {n: function(value) for n, value in self.tensors().items()}
+        return replace(self, **changed)
+
 
 def sample_change(
-    settings: Augmentation, count: int, generator: torch.Generator
+    settings: Augmentation,
+    count: int,
+    generator: torch.Generator,
+    device: torch.device | None = None,
 ) -> SampledChange | None:
     """Draw `count` changes, or return None where the settings change nothing.
 
@@ -65,28 +80,53 @@ def sample_change(
         settings: how much of each kind of change.
         count: B; 1 for a siamese change shared by whole batches.
         generator: CPU generator.
+        device: that the change is put on, in one transfer; None: the CPU.
+    """
+    numbers = draw_numbers(settings, count, generator)
+    if numbers is None:
+        return None
+    return build_change(settings, numbers if device is None else numbers.to(device))
+
+
+def draw_numbers(settings: Augmentation, count: int, generator: torch.Generator) -> Tensor | None:
+    """Draw what `count` changes are made of, (R, count) in [0, 1), one row a kind of change.
+
+    Args:
+        settings: that decide how many rows there are; None is returned where they change nothing.
+        count: of images.
+        generator: CPU generator.
     """
     if settings == Augmentation():
         return None
+    # kinds that came later draw last, and only if asked for: older settings keep their numbers
+    rows = 8 + settings.flip + settings.flip_vertical + bool(settings.saturation)
+    return torch.rand(rows, count, generator=generator)
+
+
+def build_change(settings: Augmentation, numbers: Tensor) -> SampledChange:
+    """Make the changes (B) of numbers (R, B) that were drawn for the same settings.
+
+    Each image's change comes of its own column, whichever stand beside it.
+    """
+    rows = iter(numbers.unbind())
 
     def uniform(bound: float) -> Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * bound
+        return (next(rows) * 2 - 1) * bound
 
     angle = uniform(math.radians(settings.rotate))
     zoom = 1 / (1 + uniform(settings.scale))
     shift_x, shift_y = uniform(2 * settings.shift), uniform(2 * settings.shift)
-    mirror = torch.where(uniform(1) < 0, -1.0, 1.0) if settings.flip else torch.ones(count)
+    mirror = torch.where(uniform(1) < 0, -1.0, 1.0) if settings.flip else torch.ones_like(angle)
     gain, offset = uniform(settings.contrast) + 1, uniform(settings.brightness)
     hole = torch.stack([uniform(1), uniform(1)], dim=1)
-    # kinds that came later draw last, and only if asked for: older settings keep their numbers
-    tumble = torch.where(uniform(1) < 0, -1.0, 1.0) if settings.flip_vertical else torch.ones(count)
+    vertical = settings.flip_vertical
+    tumble = torch.where(uniform(1) < 0, -1.0, 1.0) if vertical else torch.ones_like(angle)
     saturation = uniform(settings.saturation) + 1 if settings.saturation else None
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     theta = torch.stack(
         [cos * mirror, -sin * tumble, shift_x, sin * mirror, cos * tumble, shift_y], dim=1
-    ).view(count, 2, 3)
-    flips = settings.flip or settings.flip_vertical
-    moves = settings.rotate or settings.scale or settings.shift or flips
+    ).view(-1, 2, 3)
+    moves = settings.rotate or settings.scale or settings.shift or settings.flip or vertical
     return SampledChange(
         theta=theta if moves else None,
         gain=gain.view(-1, 1, 1, 1) if settings.contrast else None,

@@ -22,12 +22,14 @@ from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthe
 from nasproxy.errors import ConfigError
 from nasproxy.executors.engine import Engine
 from nasproxy.models.base import FeatureNet, Features, initialize
+from nasproxy.models.builder import BUILDER
 from nasproxy.models.family import build_model, check_architecture
 from nasproxy.progress import Watch
 from nasproxy.proxy.coreset import SELECTIONS, check_ipc
+from nasproxy.training.evaluate import fitting_batch
 
 REAL_CHUNK = 64
-"""Real images that go through the network at a time."""
+"""Real images that go through the network at a time, on a CPU."""
 CONTRAST = 0.5
 """Largest change of contrast, beside the geometric changes that fit the data set."""
 SCALE_MEMORY = 0.98
@@ -63,10 +65,10 @@ class DataDAM:
         """
         for architecture in self.config.networks:
             check_architecture(architecture, dataset.image_shape)
-            if architecture["family"] == "mlp":
+            if (family := architecture["family"]) in ("mlp", BUILDER):
                 raise ConfigError(
-                    "an mlp has no attention maps to match: leave out --networks, or name a space "
-                    "of convolutional networks"
+                    f"family {family} has no attention maps to match: leave out --networks, or "
+                    "name a space of convolutional networks"
                 )
         return Preparation()
 
@@ -103,7 +105,7 @@ class DataDAM:
             generator = named_generator(config.seed, "datadam", iteration)
             network = networks.draw(generator)
             real = pool.sample(config.real_batch, generator)
-            change = sample_change(augmentation, 1, generator)
+            change = sample_change(augmentation, 1, generator, state.images.device)
             images = state.images.detach().requires_grad_(True)
             with torch.no_grad():
                 seen = self._see(
@@ -128,7 +130,9 @@ class DataDAM:
                 iteration=iteration + 1,
                 extra=extra,
             )
-            yield DistillStep(state, {"attention": attention.item(), "embedding": embedding.item()})
+            # read together, as reading waits for the device
+            terms: list[float] = torch.stack([attention, embedding]).tolist()
+            yield DistillStep(state, dict(zip(("attention", "embedding"), terms, strict=True)))
 
     def synthetic(self, state: DistillState) -> Synthetic:
         """Return the images."""
@@ -145,7 +149,7 @@ class DataDAM:
         BatchNorm in training mode wants to see them all at once.
         """
         whole = any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-        size = len(images) if whole else REAL_CHUNK
+        size = len(images) if whole else _chunk(images)
         parts = [self.attend(network.features(chunk)) for chunk in images.split(size)]
         maps = [torch.cat(layer) for layer in zip(*(part.maps for part in parts), strict=True)]
         return Attended(maps, torch.cat([part.embedding for part in parts]))
@@ -227,10 +231,15 @@ def level(gradient: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         The gradient, and the running mean with it.
     """
     size = gradient.square().mean().sqrt()
-    if size == 0:  # a network that sees no difference
-        return gradient, scale
-    scale = size if scale == 0 else scale**SCALE_MEMORY * size ** (1 - SCALE_MEMORY)
-    return gradient * (scale / size), scale
+    none = size == 0  # a network that sees no difference
+    mean = torch.where(scale == 0, size, scale**SCALE_MEMORY * size ** (1 - SCALE_MEMORY))
+    # no branches: they would wait for a GPU
+    return gradient * torch.where(none, 1, mean / size), torch.where(none, scale, mean)
+
+
+def _chunk(images: Tensor) -> int:
+    """Return how many of the images (M, C, H, W) go through a network at a time."""
+    return REAL_CHUNK if images.device.type == "cpu" else max(REAL_CHUNK, fitting_batch(images))
 
 
 class _ClassPool:

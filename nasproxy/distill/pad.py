@@ -19,24 +19,17 @@ from nasproxy._random import named_generator
 from nasproxy.config import Augmentation, PADConfig
 from nasproxy.data.augment import sample_change
 from nasproxy.data.dataset import Dataset, LabelledImages
-from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthetic, decay
+from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthetic
 from nasproxy.distill.matching import kept_by_depth, kept_by_loss, normalized_distance
 from nasproxy.distill.trajectory import Segment, Trajectories, gather_trajectories
 from nasproxy.distill.unroll import Batch, Student, graph_bytes, unroll
-from nasproxy.errors import EvaluationError
+from nasproxy.distill.update import move, skip
 from nasproxy.executors.engine import Engine
 from nasproxy.models.family import build_model, check_architecture
 from nasproxy.progress import Progress, Watch
 from nasproxy.proxy.coreset import check_ipc, choose_k_center, choose_random
 from nasproxy.training.expert import Expert, outputs
 
-MAX_FAILURES = 10
-"""Steps in a row without finite gradients after which the distillation gives up."""
-MAX_STEP_CHANGE = 0.1
-"""Largest relative change of the learned step size in an iteration; it also stays positive."""
-STEP_MOMENTUM = 0.5
-SCALE_MEMORY = 0.9
-"""Share of the running median of gradients that an iteration leaves."""
 POOL_PER_IMAGE = 10
 """Real images that are looked at for each initial image wanted."""
 
@@ -142,7 +135,7 @@ class PAD:
         finite gradients moves nothing.
 
         Raises:
-            EvaluationError: there were `MAX_FAILURES` of them in a row.
+            EvaluationError: there were `update.MAX_FAILURES` of them in a row.
         """
         trajectories = self._prepared()
         student = self._build_student(dataset)
@@ -154,10 +147,10 @@ class PAD:
             loss = self._loss(student, segment, learned, batches)
             gradients = torch.autograd.grad(loss, list(learned.values()))
             if all(bool(tensor.isfinite().all()) for tensor in (loss, *gradients)):
-                state = self._move(state, dict(zip(learned, gradients, strict=True)))
+                state = move(state, dict(zip(learned, gradients, strict=True)), self.config)
                 losses = {"matching": loss.item()}
             else:
-                state = self._skip(state)
+                state = skip(state)
                 losses = {"skipped": float(state.extra["failures"])}
             state = replace(state, iteration=iteration + 1)
             yield DistillStep(state, {**losses, "step_size": state.extra["step_size"].item()})
@@ -197,7 +190,7 @@ class PAD:
             if size < count:
                 chosen = torch.randperm(count, generator=generator)[:size]
             chosen = chosen.to(images.device)
-            change = sample_change(augmentation, size, generator)
+            change = sample_change(augmentation, size, generator, images.device)
             batch = images[chosen] if change is None else change.apply(images[chosen])
             batches.append((batch, targets[chosen]))
         return batches
@@ -213,42 +206,6 @@ class PAD:
         else:
             kept = kept_by_depth(len(end), self.config.alpha).to(end.device)
         return normalized_distance(end, start, target, kept)
-
-    def _move(self, state: DistillState, gradients: dict[str, Tensor]) -> DistillState:
-        """Do one step of SGD with momentum."""
-        config, extra = self.config, dict(state.extra)
-        factor = decay(config.schedule, state.iteration, config.iterations)
-        extra["failures"] = torch.zeros_like(extra["failures"])
-        before = extra["step_size"]
-        extra["step_velocity"] = STEP_MOMENTUM * extra["step_velocity"] + gradients["step_size"]
-        extra["step_size"] = (before - factor * config.step_lr * extra["step_velocity"]).clamp(
-            before * (1 - MAX_STEP_CHANGE), before * (1 + MAX_STEP_CHANGE)
-        )
-        if config.clip is not None:
-            for name in [name for name in ("images", "label_logits") if name in gradients]:
-                gradients[name], extra[f"{name}_scale"] = clip_rows(
-                    gradients[name], extra[f"{name}_scale"], config.clip
-                )
-        if config.soft_labels:
-            extra["label_velocity"] = (
-                config.label_momentum * extra["label_velocity"] + gradients["label_logits"]
-            )
-            extra["label_logits"] = (
-                extra["label_logits"] - factor * config.label_lr * extra["label_velocity"]
-            )
-        velocity = config.image_momentum * state.velocity + gradients["images"]
-        images = state.images - factor * config.image_lr * velocity
-        return replace(state, images=images, velocity=velocity, extra=extra)
-
-    def _skip(self, state: DistillState) -> DistillState:
-        """Leave everything where it is, and count."""
-        failures = state.extra["failures"] + 1
-        if failures >= MAX_FAILURES:
-            raise EvaluationError(
-                f"distillation diverged: the gradients of {MAX_FAILURES} steps in a row, up to "
-                f"{state.iteration + 1}, were not finite: use a smaller --image-lr or --step-size"
-            )
-        return replace(state, extra={**state.extra, "failures": failures})
 
     def _prepared(self) -> Trajectories:
         assert self._trajectories is not None, "prepare comes before start and steps"
@@ -269,25 +226,6 @@ class PAD:
         self._max_graphs = min(config.student_steps, int(config.max_memory_gib * 2**30 / one))
         # differentiating a graph takes about as much again as it holds
         return one * (max(1, self._max_graphs) + 1)
-
-
-def clip_rows(gradient: Tensor, scale: Tensor, clip: float) -> tuple[Tensor, Tensor]:
-    """Shorten the rows of a gradient that are out of the ordinary.
-
-    Args:
-        gradient: (N, ...), one row an image.
-        scale: () running median of the rows' norms; 0 where there has been none.
-        clip: longest norm that is left as it is, in medians.
-
-    Returns:
-        The gradient (N, ...) with no row longer than `clip` times the new scale (), and that.
-    """
-    norms = gradient.flatten(1).norm(dim=1)
-    median = norms.median()
-    if scale > 0:
-        median = SCALE_MEMORY * scale + (1 - SCALE_MEMORY) * median.clamp_max(2 * scale)
-    factors = (clip * median / norms.clamp_min(torch.finfo(norms.dtype).tiny)).clamp_max(1)
-    return gradient * factors.view(-1, *[1] * (gradient.ndim - 1)), median
 
 
 def choose_correct(dataset: Dataset, experts: list[Expert], ipc: int, seed: int) -> LabelledImages:

@@ -170,7 +170,9 @@ class Ranking:
         data = TrainingSet(
             train.images, train.labels, self.dataset.num_classes, self.dataset.augmentation
         )
-        work = RankingTraining(data, self.architecture, self.recipe, self.difficulty, self.seed)
+        # as the experts: see apprentice
+        recipe = self.recipe.replace(precision="float32")
+        work = RankingTraining(data, self.architecture, recipe, self.difficulty, self.seed)
         waiting = iter([Task(index, index) for index in range(self.num_networks)])
         found: dict[int, Tensor] = {}
         watch(Progress("ranking", 0, self.num_networks, f"images by {self.difficulty}"))

@@ -15,7 +15,7 @@ from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.errors import ConfigError, unknown_name
 from nasproxy.progress import Watch, unwatched
 from nasproxy.proxy.dataset import Kind, ProxyDataset, describe
-from nasproxy.proxy.teacher import NUM_TEACHERS, TEACHER_EPOCHS, TEMPERATURE, teach
+from nasproxy.proxy.teacher import NUM_TEACHERS, TEMPERATURE, teach
 
 
 def check_ipc(dataset: Dataset, ipc: int) -> None:
@@ -109,7 +109,7 @@ def make_baseline(
     *,
     labels: str = "hard",
     num_teachers: int = NUM_TEACHERS,
-    teacher_epochs: int = TEACHER_EPOCHS,
+    teacher_epochs: int | None = None,
     temperature: float = TEMPERATURE,
     experts: Path | None = None,
     workers: int | None = None,
@@ -125,7 +125,7 @@ def make_baseline(
         labels: `hard`, or `soft`: the mean probabilities of teachers trained on the full
             training split, whose training counts towards the proxy's seconds.
         num_teachers: trained for soft labels.
-        teacher_epochs: of their training.
+        teacher_epochs: of their training; None: as many as verification takes.
         temperature: that their logits are divided by; above 1 for softer labels.
         experts: folder of networks to reuse as teachers, or to train teachers into; None: none is
             kept.
@@ -141,7 +141,7 @@ def make_baseline(
     if labels not in LABELS:
         raise ConfigError(unknown_name("kind of labels", labels, LABELS) + " (--labels)")
     for option, number in (("teachers", num_teachers), ("teacher-epochs", teacher_epochs)):
-        if number < 1:
+        if number is not None and number < 1:
             raise ConfigError(f"{option} must be >= 1, got {number} (--{option})")
     if not 0 < temperature < math.inf:
         raise ConfigError(f"temperature must be > 0, got {temperature} (--temperature)")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from nasproxy.config import FULL_RECIPE
+from nasproxy.config import full_recipe
 from nasproxy.data.dataset import Dataset
 from nasproxy.models.family import Architecture
 from nasproxy.progress import Watch
@@ -19,7 +19,6 @@ from nasproxy.training.expert import ExpertPlan, check_data, load_experts, outpu
 
 TEACHER: Architecture = {"family": "convnet", "depth": 3, "width": 32}
 NUM_TEACHERS = 2
-TEACHER_EPOCHS = 3
 TEMPERATURE = 4.0
 """Teachers are nearly sure of everything (99% accuracy on MNIST), so their probabilities say little
 more than hard labels do: 100 random images of MNIST train ConvNet-3 of width 32 to 93.4% of
@@ -47,7 +46,7 @@ def teach(
     *,
     experts: Path | None,
     num_teachers: int,
-    epochs: int,
+    epochs: int | None,
     temperature: float,
     seed: int,
     workers: int | None,
@@ -62,7 +61,7 @@ def teach(
             such as the experts of a distillation, which then are the teachers, all of them;
             None: train them and throw them away.
         num_teachers: to train.
-        epochs: on the full training split.
+        epochs: on the full training split; None: as many as verification takes.
         temperature: that logits are divided by.
         seed: root of their chance.
         workers: processes; None: what fits the device.
@@ -72,10 +71,13 @@ def teach(
         ArtifactError: networks there are damaged, or of other data or size.
         EvaluationError: a training failed.
     """
+    recipe = full_recipe(len(dataset.train))
+    if epochs is not None:
+        recipe = recipe.replace(epochs=epochs)
     plan = ExpertPlan(
         architecture=TEACHER,
-        recipe=FULL_RECIPE.replace(epochs=epochs),
-        num_periods=epochs,
+        recipe=recipe,
+        num_periods=recipe.epochs,
         num_snapshots=1,
     )
     with _folder(experts) as folder:

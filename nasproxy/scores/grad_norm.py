@@ -15,4 +15,5 @@ from nasproxy.scores.base import training_copy, weight_gradients
 def grad_norm(model: nn.Module, batch: LabelledImages) -> float:
     """Return sum_l || dL/dW_l ||_2 over convolutions and linear layers, L the cross-entropy."""
     gradients = weight_gradients(training_copy(model), batch)
-    return sum(float(gradient.double().norm()) for gradient in gradients)
+    # float64 on the CPU: Apple's GPUs have none
+    return sum(float(gradient.cpu().double().norm()) for gradient in gradients)

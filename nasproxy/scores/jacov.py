@@ -28,7 +28,7 @@ def jacov(model: nn.Module, batch: LabelledImages) -> float:
         EvaluationError: the batch is one image.
     """
     check_size("jacov", batch, 2)
-    deviations = jacobians(model, batch.images).double().cpu()
+    deviations = jacobians(model, batch.images).cpu().double()
     deviations = deviations - deviations.mean(1, keepdim=True)
     lengths = deviations.norm(dim=1, keepdim=True)
     deviations = (deviations / lengths).nan_to_num(0)

@@ -43,8 +43,8 @@ def zico(model: nn.Module, batch: LabelledImages) -> float:
 
 def _steadiness(gradients: Tensor) -> float:
     """Return the sum over a layer's weights of mean / deviation, of gradients (B, ...)."""
-    # float64, as squares of small gradients would be zero in float32
-    sizes = gradients.double().abs()
+    # float64, as squares of small gradients would be zero in float32; Apple's GPUs have none
+    sizes = gradients.cpu().double().abs()
     mean = sizes.mean(0)
     # Tensor.std takes at least three times as long along a dimension of two
     deviation = (sizes - mean).square().mean(0).sqrt()

@@ -66,13 +66,15 @@ class ExpertTraining:
         """
         plan = self.plan
         seed = named_seed(self.seed, "expert", payload)
-        start = build_start(plan.architecture, self.data, plan.recipe, seed)
+        # trajectories are matched weight by weight: bfloat16 would only add noise to them
+        recipe = plan.recipe.replace(precision="float32")
+        start = build_start(plan.architecture, self.data, recipe, seed)
         generator = named_generator(seed, "batches")
         losses = sgd(
             start.model,
             start.images,
             self.data.targets,
-            plan.recipe,
+            recipe,
             batches=self._batches(generator),
             num_steps=sum(self._num_steps(period) for period in range(plan.num_periods)),
             augmentation=self.data.augmentation,

@@ -34,10 +34,13 @@ def can_compile() -> bool:
 def compiling_pays(model: nn.Module, images: Tensor, recipe: Recipe) -> bool:
     """Say whether a training on images (N, C, H, W) is long enough to be compiled first.
 
-    Networks without convolutions are not: their steps are short.
+    Networks without convolutions are not: their steps are short. Off the CPU, none is: a GPU
+    would be through before the compiler (see `graph`).
     """
     convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    if not convolves or not isinstance(model, FeatureNet) or not can_compile():
+    if images.device.type != "cpu" or not convolves:
+        return False
+    if not isinstance(model, FeatureNet) or not can_compile():
         return False
     with torch.no_grad():
         per_image = sum(layer.numel() for layer in model.eval().features(images[:1]).layers)

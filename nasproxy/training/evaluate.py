@@ -12,12 +12,32 @@ from nasproxy.data.dataset import LabelledImages
 from nasproxy.errors import EvaluationError
 from nasproxy.training.metric import Score
 
+_CPU_BATCH = 100
+"""Images whose activations stay in a processor's caches: docs/performance.md."""
+_GPU_PIXELS = 1_000_000
+"""Of a batch on a GPU, whose layers then take some 0.5 GB at a width of 128."""
+
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: Tensor, batch_size: int = 100) -> Tensor:
-    """Return logits (N, K) of images (N, C, H, W), in evaluation mode."""
+def predict(model: nn.Module, images: Tensor, batch_size: int | None = None) -> Tensor:
+    """Return logits (N, K) of images (N, C, H, W), in evaluation mode and float32.
+
+    Args:
+        model: on the images' device.
+        images: normalised.
+        batch_size: images at a time; None: what suits the device.
+    """
     model.eval()
-    return torch.cat([model(batch) for batch in images.split(batch_size)])
+    batches = images.split(batch_size or fitting_batch(images))
+    return torch.cat([model(batch) for batch in batches])
+
+
+def fitting_batch(images: Tensor) -> int:
+    """Return how many of the images (N, C, H, W) suit their device at a time, without gradients."""
+    if images.device.type == "cpu":
+        return _CPU_BATCH
+    height, width = images.shape[-2:]
+    return max(_CPU_BATCH, _GPU_PIXELS // (height * width))
 
 
 def accuracy(model: nn.Module, data: LabelledImages) -> float:
@@ -27,7 +47,8 @@ def accuracy(model: nn.Module, data: LabelledImages) -> float:
         EvaluationError: an output is not finite.
     """
     logits = _finite(predict(model, data.images))
-    return (logits.argmax(1) == data.labels).double().mean().item()
+    # float64 on the CPU: Apple's GPUs have none
+    return (logits.argmax(1) == data.labels).cpu().double().mean().item()
 
 
 def score(model: nn.Module, data: LabelledImages) -> Score:

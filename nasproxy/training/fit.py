@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasproxy.config import Augmentation, Recipe
-from nasproxy.data.augment import sample_change
 from nasproxy.errors import EvaluationError
+from nasproxy.training.draw import Draw, draw_steps
+from nasproxy.training.graph import CudaRecorder, ReplayedStep, replaying_pays
+from nasproxy.training.step import SgdStep
+
+UNREAD_EPOCHS = 20
+"""On a GPU, epochs whose losses are read together: reading one waits for all that is queued."""
 
 
-class EpochLog(NamedTuple):
-    """The mean training loss of one epoch, counted from 1."""
+@dataclass(frozen=True)
+class EpochLog:
+    """What an epoch, counted from 1, was like.
+
+    Attributes:
+        epoch: its number.
+        total: () loss summed over the images, on the device.
+        num_images: that were seen.
+    """
 
     epoch: int
-    loss: float
+    total: Tensor
+    num_images: int
+
+    @property
+    def loss(self) -> float:
+        """The mean training loss; reading it waits for the device."""
+        return self.total.item() / self.num_images
 
 
 def fit(
@@ -45,7 +62,7 @@ def fit(
         forward: a compiled form of the model, used for whole batches; None: the model itself.
 
     Raises:
-        EvaluationError: the loss is no longer finite.
+        EvaluationError: the loss is no longer finite; on a GPU, some epochs later.
     """
     per_epoch = math.ceil(len(images) / recipe.batch_size)
     losses = sgd(
@@ -59,15 +76,27 @@ def fit(
         generator=generator,
         forward=forward,
     )
+    patience = 1 if images.device.type == "cpu" else UNREAD_EPOCHS
+    unread: list[EpochLog] = []
     for epoch in range(1, recipe.epochs + 1):
         model.train()
         total = torch.zeros((), device=images.device)
         for loss in islice(losses, per_epoch):
             total += loss
-        mean_loss = total.item() / len(images)
-        if not math.isfinite(mean_loss):
-            raise EvaluationError(f"diverged: training loss {mean_loss} in epoch {epoch}")
-        yield EpochLog(epoch, mean_loss)
+        log = EpochLog(epoch, total, len(images))
+        unread.append(log)
+        if len(unread) == patience or epoch == recipe.epochs:
+            _refuse_divergence(unread)
+            unread.clear()
+        yield log
+
+
+def _refuse_divergence(logs: list[EpochLog]) -> None:
+    totals: list[float] = torch.stack([log.total for log in logs]).tolist()
+    for log, total in zip(logs, totals, strict=True):
+        if not math.isfinite(total):
+            mean = total / log.num_images
+            raise EvaluationError(f"diverged: training loss {mean} in epoch {log.epoch}")
 
 
 def sgd(
@@ -84,13 +113,14 @@ def sgd(
 ) -> Iterator[Tensor]:
     """Do one step of SGD for each batch, yielding its summed loss (), on the device.
 
-    The model's mode is the caller's to set.
+    The model's mode is the caller's to set. On CUDA, whole batches are replayed from a recording
+    where that pays.
 
     Args:
         model: on the images' device.
         images: (N, C, H, W), normalised.
         targets: as for `fit`.
-        recipe: batch size, learning rate and schedule.
+        recipe: batch size, learning rate, schedule and precision.
         batches: indices int64 (B,), asked for one at a time.
         num_steps: that the schedule of the learning rate is spread over.
         augmentation: as for `fit`.
@@ -98,22 +128,13 @@ def sgd(
         forward: as for `fit`.
     """
     augmentation = augmentation if recipe.augmentation == "fitting" else Augmentation()
-    optimizer = torch.optim.SGD(
-        model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    for step, chosen in enumerate(batches):
-        chosen = chosen.to(images.device)
-        optimizer.param_groups[0]["lr"] = recipe.lr * decay(recipe, step / num_steps)
-        change = sample_change(augmentation, len(chosen), generator)
-        batch = images[chosen] if change is None else change.apply(images[chosen])
-        # another size would be compiled anew: the rest of an epoch runs as it is
-        whole = len(chosen) == min(recipe.batch_size, len(images))
-        run = model if forward is None or not whole else forward
-        loss = F.cross_entropy(run(batch), targets[chosen])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        yield loss.detach() * len(chosen)
+    step = SgdStep(model, images, targets, recipe, forward)
+    run: Callable[[Draw], Tensor] = step
+    if forward is None and replaying_pays(images, num_steps):
+        run = ReplayedStep(step, step.whole, CudaRecorder())
+    for index, draw in enumerate(draw_steps(batches, augmentation, generator, images.device)):
+        step.set_lr(recipe.lr * decay(recipe, index / num_steps))
+        yield run(draw) * len(draw.chosen)
 
 
 def _shuffled(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:

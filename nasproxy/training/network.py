@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nasproxy._random import named_generator
+from nasproxy._random import named_generator, named_seed
 from nasproxy.config import Augmentation, Recipe
+from nasproxy.models.base import FeatureNet
 from nasproxy.models.family import Architecture, build_model
 from nasproxy.models.norm import recalibrate_batch_norm
 from nasproxy.training.compilation import compile_forward, compiling_pays
@@ -87,9 +89,10 @@ def train_network(
         generator=named_generator(seed, "batches"),
         forward=start.forward,
     )
-    for log in epochs:
-        if after_epoch is not None:
-            after_epoch(start.model, log)
+    with _chance_of_its_own(start.model, seed):
+        for log in epochs:
+            if after_epoch is not None:
+                after_epoch(start.model, log)
     if calibration is not None:
         recalibrate_batch_norm(start.model, calibration)
     return start.model
@@ -122,7 +125,20 @@ def _with_learned_step_size(recipe: Recipe, data: TrainingSet) -> Recipe:
     return recipe.replace(lr=data.step_size, momentum=0.0)
 
 
+@contextlib.contextmanager
+def _chance_of_its_own(model: nn.Module, seed: int) -> Iterator[None]:
+    """Seed torch's global generators for networks made by others, whose dropout draws from them."""
+    if isinstance(model, FeatureNet):
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(named_seed(seed, "forward"))
+        yield
+
+
 def _fastest_layout(model: nn.Module) -> torch.memory_format:
+    if not isinstance(model, FeatureNet):
+        return torch.contiguous_format  # others may flatten by `view`, which channels_last forbids
     # GroupNorm with several groups is up to 4x slower in channels_last, all else is up to
     # 2x faster (2 CPU cores, torch 2.15, 2026-11-22)
     grouped = any(isinstance(m, nn.GroupNorm) and m.num_groups > 1 for m in model.modules())

@@ -14,7 +14,7 @@ from nasproxy.config import DIGITS, Augmentation, PADConfig
 from nasproxy.data.augment import sample_change
 from nasproxy.distill import pad
 from nasproxy.distill.matching import kept_by_depth, kept_by_loss
-from nasproxy.distill.pad import PAD, choose_correct, clip_rows
+from nasproxy.distill.pad import PAD, choose_correct
 from nasproxy.errors import ConfigError, EvaluationError
 from nasproxy.models.family import build_model
 from nasproxy.progress import unwatched
@@ -402,18 +402,6 @@ def test_no_augmentation_where_the_settings_say_so(build, data):
     changed = distiller._batches(data, state.labels, images, named_generator(0))
     assert data.augmentation != Augmentation()
     assert not torch.equal(changed[0][0], changed[1][0])
-
-
-def test_clipping_by_hand():
-    gradient = torch.tensor([[3.0, 4], [0, 1], [6, 8], [0, 0]])  # norms 5, 1, 10, 0: median 1
-    clipped, scale = clip_rows(gradient, torch.tensor(0.0), 2.0)
-    assert scale == 1
-    expected = torch.tensor([[1.2, 1.6], [0, 1], [1.2, 1.6], [0, 0]])
-    torch.testing.assert_close(clipped, expected)
-    clipped, scale = clip_rows(gradient, torch.tensor(4.0), 1.0)
-    assert scale.item() == pytest.approx(0.9 * 4 + 0.1 * 1)
-    torch.testing.assert_close(clipped[0].norm(), scale)
-    assert clip_rows(100 * gradient, torch.tensor(4.0), 1.0)[1].item() == pytest.approx(4.4)
 
 
 def test_clipping_leaves_ordinary_gradients_alone(run):

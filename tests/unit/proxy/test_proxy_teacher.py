@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasproxy.config import FULL_RECIPE, PADConfig
+from nasproxy.config import full_recipe, PADConfig
 from nasproxy.distill.pad import PAD
 from nasproxy.errors import ArtifactError, ConfigError
 from nasproxy.progress import unwatched
@@ -41,11 +41,18 @@ def test_soft_labels_are_the_teachers_mean_probabilities(data, tmp_path):
     train = TrainingSet(data.train.images, data.train.labels, 3, data.augmentation)
     expected = torch.zeros(6, 3)
     for expert in load_experts(tmp_path):
-        recipe = FULL_RECIPE.replace(epochs=2)
+        recipe = full_recipe(len(data.train)).replace(epochs=2)
         network = train_network(SMALL, train, recipe, expert.record.seed)
         expected += (predict(network, proxy.images) / 3).softmax(1) / 2
     torch.testing.assert_close(proxy.soft_labels, expected, rtol=1e-4, atol=1e-5)
     assert proxy.soft_labels.dtype == torch.float32
+
+
+def test_teachers_of_few_images_learn_as_long_as_verification_takes(data, tmp_path):
+    """Three epochs of 256 images at a time taught them nothing on small data sets."""
+    record = make(data, teachers=1, epochs=None).manifest.config["teachers"]
+    assert record["recipe"] == full_recipe(len(data.train)).to_dict()
+    assert record["recipe"]["epochs"] == 20
 
 
 @pytest.mark.parametrize("kind", [*SELECTIONS, "full"])
