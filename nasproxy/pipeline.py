@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nasproxy._files import write_json
-from nasproxy.config import DistillConfig, RunConfig, SearchConfig, TrustConfig
+from nasproxy.config import DistillConfig, RecipeChange, RunConfig, SearchConfig, TrustConfig
 from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.distill.session import distill
 from nasproxy.errors import ConfigError, DataWarning, EvaluationError, unknown_name
@@ -19,11 +19,15 @@ from nasproxy.proxy.coreset import SELECTIONS, make_baseline
 from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.proxy.store import MANIFEST_FILE, find_newest_synthetic, load_proxy
 from nasproxy.report.agreement import TrustJudgement, judge_trust
+from nasproxy.report.calibration import Calibration, load_calibration, parse_calibration
 from nasproxy.report.session import report
 from nasproxy.report.trust import load_trust, parse_trust
-from nasproxy.run_folder import PROXY_FOLDER, RUN_FILE, TRUST_FILE
+from nasproxy.run_folder import CALIBRATION_FILE, PROXY_FOLDER, RUN_FILE, TRUST_FILE
+from nasproxy.search.calibration import calibrate
+from nasproxy.search.limit import check_goal
 from nasproxy.search.objective import check_metric
 from nasproxy.search.session import search
+from nasproxy.search.space import load_space
 from nasproxy.search.trust import train_for_trust
 from nasproxy.verify.session import verify
 
@@ -74,6 +78,56 @@ def open_proxy(
     if Path(choice).is_dir():
         return _load(Path(choice), dataset, device)
     raise ConfigError(unknown_name("proxy", choice, PROXY_CHOICES) + ", or the folder of a proxy")
+
+
+def choose_recipe(
+    dataset: Dataset,
+    proxy: ProxyDataset,
+    searching: SearchConfig,
+    trust: TrustConfig,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    engine: Engine = None,
+    watch: Watch = unwatched,
+) -> tuple[SearchConfig, Calibration | None]:
+    """Choose the recipe of a search by how well it ranks the architectures of the trust check.
+
+    To be done before the trust check; of a search that has begun, the choice made then is read.
+
+    Args:
+        dataset: that is searched on.
+        proxy: to be searched on.
+        searching: the settings of the search to come; its recipe is kept unless clearly beaten.
+        trust: whether a recipe is chosen at all, and among which.
+        folder: of the run; the choice is kept in its `calibration.json`.
+        workers: processes; None: one a core on a CPU, this one on a GPU.
+        engine: as for `search`.
+        watch: told of every training, and what was found.
+
+    Returns:
+        The settings of the search with the recipe that was chosen, and what was found; None where
+        nothing was: it is turned off, or the proxy is the full data.
+
+    Raises:
+        ConfigError: the search began without a choice.
+    """
+    if not trust.calibrate or proxy.manifest.kind == "full":
+        return searching, None
+    if (folder / RUN_FILE).exists():
+        found = load_calibration(folder)
+        if found is None:
+            raise ConfigError(
+                f"the search in {folder} began without choosing a recipe: leave out --calibrate, "
+                "or choose another --out"
+            )
+    else:
+        record = calibrate(
+            dataset, proxy, searching, trust, folder, workers=workers, engine=engine, watch=watch
+        )
+        found = parse_calibration(record, str(folder / CALIBRATION_FILE))
+    watch(Progress("calibration", found.num_trainings, found.num_trainings, found.sentence))
+    return RecipeChange.parse(found.change).applied(searching), found
 
 
 def check_trust(
@@ -169,6 +223,7 @@ def run(
         searching = searching.replace(uniform_trials=wanted)
     dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
     check_metric(config.search.metric, dataset)
+    check_goal(load_space(searching.space), dataset, searching, watch=watch)
     if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere
         proxy = distill(
             dataset, config.distill, folder / PROXY_FOLDER, workers=workers, watch=watch
@@ -177,6 +232,9 @@ def run(
         proxy = open_proxy(
             config.proxy, dataset, folder, config.distill, workers=workers, watch=watch
         )
+    searching, _ = choose_recipe(
+        dataset, proxy, searching, config.trust, folder, workers=workers, watch=watch
+    )
     check_trust(dataset, proxy, searching, config.trust, folder, workers=workers, watch=watch)
     search(dataset, proxy, searching, folder, workers=workers, watch=watch)
     verify(dataset, folder, config.verify, workers=workers, at_most=True, watch=watch)

@@ -22,6 +22,7 @@ REPORT_FILE = "report.json"
 TIMINGS_FILE = "timings.json"
 STUDY_FILE = "study.db"
 TRUST_FILE = "trust.json"
+CALIBRATION_FILE = "calibration.json"
 PROXY_FOLDER = "proxy"
 
 

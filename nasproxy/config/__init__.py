@@ -24,18 +24,20 @@ from nasproxy.config.recipe import (
     full_recipe,
 )
 from nasproxy.config.run import RunConfig
-from nasproxy.config.search import SearchConfig
-from nasproxy.config.trust import TrustConfig
+from nasproxy.config.search import COST_FIELDS, LIMITS, SearchConfig
+from nasproxy.config.trust import RecipeChange, TrustConfig
 from nasproxy.config.verify import VerifyConfig
 
 __all__ = [
     "AUGMENTATIONS",
+    "COST_FIELDS",
     "DATADAM_PRESETS",
     "DIGITS",
     "DISTILL_CONFIGS",
     "DISTILL_PRESETS",
     "FULL_RECIPE",
     "GENERIC",
+    "LIMITS",
     "OBJECTS",
     "PAD_PRESETS",
     "PROTOCOLS",
@@ -52,6 +54,7 @@ __all__ = [
     "DistillConfig",
     "PADConfig",
     "Recipe",
+    "RecipeChange",
     "RunConfig",
     "SearchConfig",
     "TrustConfig",

@@ -6,6 +6,7 @@ TOML or JSON in, JSON out. An error names the dotted path of the setting, the va
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nasproxy._files import check_file
-from nasproxy.errors import ArtifactError, ConfigError, shown, unknown_name
+from nasproxy.errors import ArtifactError, ConfigError, nearest, shown, unknown_name
 
 MAX_TOML_BYTES = 64 * 2**10
 MAX_DOTS = 1000
@@ -61,7 +62,9 @@ def _first_fault(model: type[BaseModel], error: ValidationError, where: str) -> 
         return f"{path + ': ' if path else ''}{fault['ctx']['error']}"
     rule = fault["msg"].replace("Input should be", "must be").replace("Input should", "must")
     flag = f" (--{name.replace('_', '-')})" if name and not name.isdigit() else ""
-    return f"{path} {rule}, got {shown(value)}{flag}"
+    is_choice = fault["type"] == "literal_error" and isinstance(value, str)
+    hint = nearest(str(value), re.findall(r"'([^']*)'", rule)) if is_choice else ""
+    return f"{path} {rule}, got {shown(value)}{flag}{hint}"
 
 
 def _not_json(values: dict[str, Any], where: str) -> str:

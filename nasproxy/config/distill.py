@@ -6,7 +6,7 @@ from typing import Any
 
 from nasproxy.config.datadam import DATADAM_PRESETS, DataDAMConfig
 from nasproxy.config.pad import PAD_PRESETS, PADConfig
-from nasproxy.errors import ConfigError
+from nasproxy.errors import ConfigError, nearest
 
 DistillConfig = DataDAMConfig | PADConfig
 DISTILL_CONFIGS: dict[str, type[DistillConfig]] = {"datadam": DataDAMConfig, "pad": PADConfig}
@@ -21,5 +21,6 @@ def distill_config(method: Any) -> type[DistillConfig]:
     """
     if not isinstance(method, str) or method not in DISTILL_CONFIGS:
         known = " or ".join(repr(name) for name in DISTILL_CONFIGS)
-        raise ConfigError(f"distill.method must be {known}, got {method!r} (--method)")
+        hint = nearest(method, DISTILL_CONFIGS) if isinstance(method, str) else ""
+        raise ConfigError(f"distill.method must be {known}, got {method!r} (--method){hint}")
     return DISTILL_CONFIGS[method]

@@ -27,14 +27,19 @@ class Recipe(Config):
     """Size of the stratified part of the validation split that scores; None: all of it."""
     learned_step_size: bool = False
     """On a proxy with a step size of its own: plain SGD with that learning rate, no momentum."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of convolutions and linear layers in training; `auto`: bfloat16 on GPUs that have it."""
 
     @model_serializer(mode="wrap")
     def _leave_out_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keep the records, and their hashes, of versions without `learned_step_size`."""
+        """Keep the records, and their hashes, of versions that did not have all settings."""
+        later = {"learned_step_size": False, "precision": "auto"}
         values: dict[str, Any] = handler(self)
-        if not values["learned_step_size"]:
-            del values["learned_step_size"]
-        return values
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in later or value != later[name]
+        }
 
 
 SEARCH_RECIPE = Recipe()

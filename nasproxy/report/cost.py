@@ -16,6 +16,9 @@ class Cost:
 
     search_seconds: float | None
     distill_seconds: float
+    calibration_seconds: float | None
+    """The choice of a recipe before the search, the trust check's trainings among it; None: there
+    was none."""
     trust_seconds: float | None
     """The check of the proxy before the search; None: there was none."""
     verify_seconds: float | None
@@ -42,12 +45,15 @@ def measure_cost(records: Records) -> Cost:
     full, full_is = _full_search(records, trained)
     search = records.timings.get("search_seconds")
     distill, trust = run.distill_seconds, records.timings.get("trust_seconds")
+    calibration = records.timings.get("calibration_seconds")
+    checks = (trust or 0.0) + (calibration or 0.0)
     top = sum(v.seconds for v in trained if "top" in v.selected_by) / workers
     gain = _gain_per_candidate(records, full, search)
     proxy_seconds = [c.seconds for c in records.candidates if c.seconds is not None]
     return Cost(
         search_seconds=search,
         distill_seconds=distill,
+        calibration_seconds=calibration,
         trust_seconds=trust,
         verify_seconds=sum(v.seconds for v in trained) / workers if trained else None,
         verify_top_seconds=top if trained else None,
@@ -57,9 +63,9 @@ def measure_cost(records: Records) -> Cost:
         proxy_seconds_per_candidate=_mean(proxy_seconds),
         speedup_search_only=_ratio(full, search),
         speedup_with_distillation=_ratio(full, search, distill),
-        speedup_end_to_end=_ratio(full, search, distill, trust or 0.0, top),
+        speedup_end_to_end=_ratio(full, search, distill, checks, top),
         break_even_candidates=_break_even(distill, gain),
-        break_even_end_to_end_candidates=_break_even(distill + (trust or 0.0) + top, gain),
+        break_even_end_to_end_candidates=_break_even(distill + checks + top, gain),
     )
 
 

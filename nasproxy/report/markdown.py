@@ -10,7 +10,9 @@ from typing import Any
 from nasproxy.report.record import Records
 from nasproxy.report.table import (
     Table,
+    calibration_table,
     candidate_table,
+    front_table,
     key_figures,
     ranking_table,
     time_table,
@@ -25,7 +27,9 @@ def render_markdown(summary: dict[str, Any], records: Records) -> str:
     tables = [
         Table("Key figures", ("figure", "value", "remark"), list(key_figures(summary))),
         candidate_table(records),
+        front_table(records),
         time_table(summary),
+        calibration_table(records),
         trust_table(records),
     ]
     if summary["num_uniform"]:

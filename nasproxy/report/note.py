@@ -10,13 +10,23 @@ from nasproxy.report.statistic import NUM_RESAMPLES
 from nasproxy.report.wording import counted, duration, percent
 from nasproxy.training.metric import METRIC_NAMES, majority_class_rate, shown_metrics
 
+COST_WORDS = {"params": "parameters", "flops": "FLOPs", "latency": "milliseconds an image"}
+
 
 def write_notes(records: Records, quality: Quality, cost: Cost) -> list[str]:
     """List them, those on ranking first."""
     if not any(v.full_scores for v in records.verified):
-        return [*_on_balance(records), *_on_trust(records), *_on_candidates(records)]
+        return [
+            *_on_balance(records),
+            *_on_goal(records),
+            *_on_calibration(records),
+            *_on_trust(records),
+            *_on_candidates(records),
+        ]
     return [
         *_on_balance(records),
+        *_on_goal(records),
+        *_on_calibration(records),
         *_on_trust(records),
         *_on_ranking(quality, METRIC_NAMES[records.run.metric]),
         *_on_full_search(records, cost),
@@ -34,6 +44,40 @@ def _on_balance(records: Records) -> list[str]:
         f"Majority class: {percent(majority_class_rate(counts))} of the validation images, the "
         "accuracy of a network that always names it; its balanced accuracy is "
         f"{percent(1 / len(counts))}."
+    ]
+
+
+def _on_goal(records: Records) -> list[str]:
+    goal, notes = records.goal, []
+    if goal.costs:
+        notes.append(
+            f"Several objectives: {METRIC_NAMES[records.run.metric]} and few "
+            f"{' and '.join(COST_WORDS[name] for name in goal.costs)}. The Pareto front goes by "
+            f"the proxy; its {counted(len(goal.front), 'candidate')} were first in line for "
+            "verification, and everything else here is about the score alone."
+        )
+    if goal.limits:
+        kept = ", ".join(f"{name} {limit:,.10g}" for name, limit in goal.limits.items())
+        whole = "" if goal.num_fitting is None else f" of {goal.num_fitting:,}"
+        notes.append(
+            f"Limits: {kept}. {counted(records.run.space_size or 0, 'architecture')}{whole} that "
+            "fit the data were left to search; sample and correlations are of these alone, and a "
+            "narrower choice is harder to rank."
+        )
+    return notes
+
+
+def _on_calibration(records: Records) -> list[str]:
+    found = records.calibration
+    if found is None:
+        return []
+    return [
+        f"Recipe, chosen before the search: {found.sentence}. All recipes were tried on "
+        f"{counted(found.num_first, 'architecture')}, its own and the better half of the others on "
+        f"the rest; another had to be better by {found.margin:g}, and told from chance. Spearman's "
+        "rho with short training on all data, on validation. The best of several on so few "
+        "flatters, and the trust check is over the same architectures: its rho, interval and "
+        "p-value are too good by that. The uniform sample is drawn without regard to them."
     ]
 
 
@@ -119,6 +163,8 @@ def _on_speed(records: Records, cost: Cost) -> list[str]:
     top = [v for v in records.verified if "top" in v.selected_by and v.full_scores]
     audit = (cost.verify_seconds or 0.0) - (cost.verify_top_seconds or 0.0)
     check = "" if cost.trust_seconds is None else "the trust check, "
+    if cost.calibration_seconds is not None:
+        check = f"the choice of a recipe, {check}"
     notes = [
         f"Speed-up end to end counts distillation, {check}search and the full training of the "
         f"{counted(len(top), 'top candidate')} with all seeds. The uniform sample "

@@ -10,7 +10,9 @@ from nasproxy.report.markdown import made_with, proxy_name
 from nasproxy.report.picture import Picture
 from nasproxy.report.record import Records
 from nasproxy.report.table import (
+    calibration_table,
     candidate_table,
+    front_table,
     key_figures,
     ranking_table,
     time_table,
@@ -26,7 +28,13 @@ def render_html(summary: dict[str, Any], records: Records, pictures: list[Pictur
         records: what it was made from.
         pictures: of the proxy, in the order to show them.
     """
-    tables = [candidate_table(records), time_table(summary), trust_table(records)]
+    tables = [
+        candidate_table(records),
+        front_table(records),
+        time_table(summary),
+        calibration_table(records),
+        trust_table(records),
+    ]
     if summary["num_uniform"]:
         tables.insert(1, ranking_table(summary))
     return render_page(

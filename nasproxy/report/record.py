@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nasproxy.errors import ArtifactError, shown
+from nasproxy.report.calibration import Calibration, load_calibration
 from nasproxy.report.field import (
     take_count,
     take_counts,
@@ -20,6 +21,7 @@ from nasproxy.report.field import (
     take_optional_fraction,
     take_optional_object,
 )
+from nasproxy.report.goal import Goal, parse_goal
 from nasproxy.report.trust import TrustCheck, load_trust
 from nasproxy.run_folder import (
     CANDIDATES_FILE,
@@ -131,6 +133,9 @@ class Records:
     timings: dict[str, float]
     trust: TrustCheck | None = None
     """None where the proxy was not checked before the search."""
+    calibration: Calibration | None = None
+    """None where the recipe was not chosen before the search."""
+    goal: Goal = field(default_factory=Goal)
 
 
 def load_records(folder: Path) -> Records:
@@ -145,12 +150,16 @@ def load_records(folder: Path) -> Records:
     raw = read_records(folder, CANDIDATES_FILE, ("trial",))
     candidates = parse_candidates(raw, run.metric, str(folder / CANDIDATES_FILE))
     _check_writable(raw, folder / CANDIDATES_FILE)
+    goal = parse_goal(run_record, raw, str(folder))
     verified: tuple[Verified, ...] = ()
     if (folder / VERIFICATION_FILE).exists():
         raw = read_records(folder, VERIFICATION_FILE, ("trial",))
         verified = parse_verification(raw, candidates, str(folder / VERIFICATION_FILE))
     timings = parse_timings(read_timings(folder), str(folder / TIMINGS_FILE))
-    return Records(run, candidates, verified, timings, load_trust(folder))
+    calibration = load_calibration(folder)
+    if calibration is not None and calibration.recipe != run.recipe:
+        calibration = None  # of a search that was never begun: this one has another recipe
+    return Records(run, candidates, verified, timings, load_trust(folder), calibration, goal)
 
 
 def parse_run(record: dict[str, Any], where: str) -> Run:

@@ -13,6 +13,7 @@ from nasproxy.report.wording import (
     UNKNOWN,
     by_metric,
     count,
+    counted,
     duration,
     interval,
     percent,
@@ -31,6 +32,7 @@ from nasproxy.training.metric import (
 )
 
 MAX_ROWS = 15
+COST_NAMES = {"params": "params", "flops": "FLOPs", "latency": "ms"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,20 @@ def trust_table(records: Records) -> Table:
     return Table(title, ("/".join(parameters), "proxy %", "all data, shortly %"), rows)
 
 
+def calibration_table(records: Records) -> Table:
+    """List the recipes that were tried before the search, the best first."""
+    found = records.calibration
+    options = found.options if found else ()
+    ordered = sorted(options, key=lambda o: (o.rho is None, -(o.rho or 0.0), -o.first_rho))
+    rows = [
+        (o.name, rho(o.first_rho), rho(o.rho), UNKNOWN if o.p_value is None else f"{o.p_value:.3f}")
+        for o in ordered
+    ]
+    first, total = (found.num_first, found.num_architectures) if found else (0, 0)
+    header = ("recipe", f"rho, first {first}", f"rho, all {total}", "p")
+    return Table("Recipes before the search", header, rows)
+
+
 def time_table(summary: dict[str, Any]) -> Table:
     """List the times and the speed-ups."""
     full_is = f" ({summary['full_search_is']})" if summary["full_search_is"] else ""
@@ -88,7 +104,7 @@ def time_table(summary: dict[str, Any]) -> Table:
             duration(summary["distill_seconds"]),
             times(summary["speedup_with_distillation"]),
         ),
-        *_trust_row(summary),
+        *_check_rows(summary),
         (
             "+ verifying the top",
             duration(summary["verify_top_seconds"]),
@@ -101,10 +117,10 @@ def time_table(summary: dict[str, Any]) -> Table:
     return Table("Time", ("step", "seconds", "speed-up"), rows)
 
 
-def _trust_row(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the row of the trust check, where there was one."""
-    seconds = summary["trust_seconds"]
-    return [] if seconds is None else [("+ trust check", duration(seconds), "")]
+def _check_rows(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the rows of what came before the search, where it did."""
+    named = (("+ choice of recipe", "calibration_seconds"), ("+ trust check", "trust_seconds"))
+    return [(name, duration(summary[key]), "") for name, key in named if summary[key] is not None]
 
 
 def candidate_table(records: Records) -> Table:
@@ -128,6 +144,25 @@ def candidate_table(records: Records) -> Table:
     if len(shown) > 1 and run.class_counts:
         title += f" (majority class {percent(majority_class_rate(run.class_counts))})"
     return Table(title, tuple(names), [tuple(row[name] for name in names) for row in rows])
+
+
+def front_table(records: Records) -> Table:
+    """List the Pareto front, the best score first; it is empty where there was one objective."""
+    goal, metric = records.goal, records.run.metric
+    front = by_proxy_score([c for c in records.candidates if c.trial in goal.front])
+    trained = {v.candidate.trial: v for v in records.verified if v.full_scores}
+    parameters = varied_parameters(c.architecture for c in records.candidates)
+    names = ["trial", "/".join(parameters), *(COST_NAMES[name] for name in goal.costs), "proxy %"]
+    if any(candidate.trial in trained for candidate in front):
+        names += ["full %", "test %"]
+    rows = []
+    for candidate in front[:MAX_ROWS]:
+        cells = _cells(trained.get(candidate.trial, candidate), metric, parameters)
+        cells |= {COST_NAMES[name]: _cost(name, goal.cost(candidate, name)) for name in goal.costs}
+        rows.append(tuple(cells.get(name, UNKNOWN) for name in names))
+    left_out = f", {len(front) - MAX_ROWS} more in candidates.json" if front[MAX_ROWS:] else ""
+    title = f"Pareto front{by_metric(metric)} ({counted(len(front), 'candidate')}{left_out})"
+    return Table(title, tuple(names), rows)
 
 
 def key_figures(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -186,6 +221,13 @@ def _cells(one: Verified | Candidate, metric: str, parameters: Sequence[str]) ->
         cells["test %"] = _hundredths(mean_score(one.test[metric]))
         cells["from"] = _from(one)
     return cells
+
+
+def _cost(name: str, value: float | None) -> str:
+    """Render milliseconds, or a number of parameters or FLOPs."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.3g}" if name == "latency" else size(round(value))
 
 
 def _spread(scores: Sequence[float]) -> str:

@@ -96,7 +96,7 @@ class Drivers:
         self._looking = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
-        self._tickets: list[FrozenTrial] = []
+        self._tickets: dict[int, list[Mapping[str, Any]]] = {}  # by trial, in their order
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
@@ -124,7 +124,10 @@ class Drivers:
             )
             with contextlib.suppress(KeyError):  # nothing was ever taken over
                 log = self._storage.get_study_id_from_name(self._log_name)
-                self._tickets = self._storage.get_all_trials(log, deepcopy=False)
+                tickets: dict[int, list[Mapping[str, Any]]] = {}
+                for ticket in self._storage.get_all_trials(log, deepcopy=False):
+                    tickets.setdefault(ticket.system_attrs["trial"], []).append(ticket.system_attrs)
+                self._tickets = tickets
 
     def owner(self, trial: FrozenTrial) -> Owner | None:
         """Return who has a trial now; None of one that an older version made."""
@@ -135,10 +138,14 @@ class Drivers:
         """Say whether a trial is this driver's."""
         return self.owner(trial) == self.me
 
+    def may_take(self, trial: FrozenTrial) -> bool:
+        """Say whether a trial's owner is dead by the last look, or was never told."""
+        owner = self.owner(trial)
+        return owner is None or (owner != self.me and self._watch.is_dead(owner))
+
     def take_over(self, trial: FrozenTrial) -> bool:
         """Take a trial over if its owner is dead; of many that try at once, one succeeds."""
-        owner = self.owner(trial)
-        if owner == self.me or (owner is not None and not self._watch.is_dead(owner)):
+        if not self.may_take(trial):
             return False
         generation = len(self._owners(trial))
         log = create_study(self._storage, self._url, self._log_name)
@@ -155,9 +162,8 @@ class Drivers:
         """Return a trial's owners so far: its creator, then who holds the first valid tickets."""
         created = trial.system_attrs.get(OWNER)
         owners = [Owner(*created)] if created else []
-        for ticket in self._tickets:
-            told = ticket.system_attrs
-            if told["trial"] == trial.number and told["generation"] == len(owners):
+        for told in self._tickets.get(trial.number, ()):
+            if told["generation"] == len(owners):
                 owners.append(Owner(*told[OWNER]))
         return owners
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -89,6 +90,12 @@ class ProxyObjective:
         return score(model, self.validation)
 
 
+def directions(config: SearchConfig) -> list[Literal["maximize", "minimize"]]:
+    """Return Optuna's direction of every objective: the metric up, costs down."""
+    costs: list[Literal["maximize", "minimize"]] = ["minimize"] * len(config.costs)
+    return ["maximize", *costs]
+
+
 def check_metric(metric: str, dataset: Dataset) -> None:
     """Check, before anything is trained, that a metric is defined on the validation images.
 
@@ -113,7 +120,7 @@ def build_objective(dataset: Dataset, proxy: ProxyDataset, config: SearchConfig)
     """Gather what candidates need, on the data set's device."""
     recipe = config.recipe
     return ProxyObjective(
-        data=proxy.training_set(),
+        data=candidate_data(proxy, config),
         validation=dataset.validation_part(recipe.validation_images),
         calibration=dataset.calibration_part(recipe.recalibrate_images),
         recipe=recipe,
@@ -122,3 +129,9 @@ def build_objective(dataset: Dataset, proxy: ProxyDataset, config: SearchConfig)
         metric=config.metric,
         reports=config.pruner != "none",
     )
+
+
+def candidate_data(proxy: ProxyDataset, config: SearchConfig) -> TrainingSet:
+    """Return what candidates train on, its soft labels left aside where the search says so."""
+    data = proxy.training_set()
+    return replace(data, targets=proxy.labels) if config.labels == "hard" else data

@@ -1,4 +1,4 @@
-"""Which architecture a numbered trial has: a function of the results up to LAG trials before.
+"""Which architecture a numbered trial has: a function of the results up to `lag` trials before.
 
 Whoever computes it, and whenever, finds the same; so several drivers agree without talking.
 """
@@ -15,11 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nasproxy._random import named_generator, named_seed
 from nasproxy.config import SearchConfig
+from nasproxy.search.objective import directions
 from nasproxy.search.sampler import build_sampler, describe_place, num_asks
 from nasproxy.search.space import Params, SearchSpace, is_ordered, point_key
-
-LAG = 8
-"""Trials that may be unfinished when the next is proposed; the most useful workers per study."""
 
 
 class Proposer:
@@ -31,22 +29,29 @@ class Proposer:
     """
 
     def __init__(self, space: SearchSpace, points: Sequence[Params], config: SearchConfig) -> None:
-        self.memory = optuna.create_study(direction="maximize")
+        self.memory = optuna.create_study(directions=directions(config))
         self.num_uniform = config.num_uniform()
         self._space = space
         self._points = points
         self._config = config
-        self._remembered = 0
-        self._known = {point_key(point) for point in points}
+        self._remembered = self._num_scored = 0
         order = torch.randperm(
             len(points), generator=named_generator(config.seed, "uniform-order")
         ).tolist()
-        self._shuffled = [points[index] for index in order]
+        self._shuffled: list[Params] = [points[index] for index in order]
+        self._keys = [point_key(point) for point in self._shuffled]
+        self._known = set(self._keys)
+        self._seen: set[str] = set()
+        self._num_seen = self._num_passed = 0
 
-    @property
-    def remembered(self) -> int:
-        """Trials that the sampler knows: all below this number."""
-        return self._remembered
+    def num_needed(self, number: int) -> int:
+        """Return how many trials, from the first, have to be finished before one is proposed.
+
+        None need be where results decide nothing: then any number of workers finds work at once.
+        """
+        if self._config.sampler in ("grid", "random") or number < self.num_uniform:
+            return 0
+        return max(0, number - self._config.lag + 1)
 
     def propose(
         self, earlier: Sequence[Params], trials: Mapping[int, FrozenTrial]
@@ -54,22 +59,23 @@ class Proposer:
         """Return a trial's point and where it is from.
 
         Args:
-            earlier: points of all trials before it.
-            trials: of which those up to LAG before it are finished.
+            earlier: points of all trials before it; those of the last call, and others after them.
+            trials: of which the first `num_needed` are finished.
         """
         number = len(earlier)
-        seen = {point_key(point) for point in earlier}
+        self._seen.update(map(point_key, earlier[self._num_seen :]))
+        self._num_seen = number
         if self._config.sampler == "grid":
             return self._points[number], "grid"
         if number < self.num_uniform:
-            return self._next_uniform(seen), "uniform"
+            return self._next_uniform(), "uniform"
         if self._config.sampler == "random":  # what a pruner leaves is no uniform sample
             origin = "uniform" if self._config.pruner == "none" else "random"
-            return self._next_uniform(seen), origin
-        self._remember(number - LAG + 1, trials)
-        return self._ask(number, seen)
+            return self._next_uniform(), origin
+        self._remember(self.num_needed(number), trials)
+        return self._ask(number)
 
-    def _ask(self, number: int, seen: set[Any]) -> tuple[Params, str]:
+    def _ask(self, number: int) -> tuple[Params, str]:
         """Ask the sampler until it names a point that is new."""
         self.memory.sampler = build_sampler(
             self._config, named_seed(self._config.seed, "propose", number)
@@ -78,7 +84,8 @@ class Proposer:
         for _ in range(num_asks(self._config)):
             open_asks.append(self.memory.ask())
             point = self._suggest(open_asks[-1])
-            fits = point_key(point) in self._known and point_key(point) not in seen
+            key = point_key(point)
+            fits = key in self._known and key not in self._seen
             # the answer follows as a copy; gp asks elsewhere while it waits for one
             while open_asks and (fits or self._config.sampler != "gp"):
                 self.memory.tell(open_asks.pop(), state=TrialState.FAIL)
@@ -86,18 +93,20 @@ class Proposer:
                 return point, self._config.sampler
         for trial in open_asks:
             self.memory.tell(trial, state=TrialState.FAIL)
-        return self._next_uniform(seen), "uniform-fallback"
+        return self._next_uniform(), "uniform-fallback"
 
-    def _next_uniform(self, seen: set[Any]) -> Params:
-        return next(point for point in self._shuffled if point_key(point) not in seen)
+    def _next_uniform(self) -> Params:
+        while self._keys[self._num_passed] in self._seen:
+            self._num_passed += 1
+        return self._shuffled[self._num_passed]
 
     def _remember(self, up_to: int, trials: Mapping[int, FrozenTrial]) -> None:
         """Copy finished trials into the sampler's memory, in the order of their numbers."""
         while self._remembered < up_to:
             trial = trials[self._remembered]
             if trial.state is TrialState.COMPLETE:
-                scored = len(self.memory.get_trials(deepcopy=False, states=[trial.state]))
-                self.memory.add_trial(self._encode(trial, scored))
+                self.memory.add_trial(self._encode(trial, self._num_scored))
+                self._num_scored += 1
             self._remembered += 1
 
     def _encode(self, trial: FrozenTrial, index: int) -> FrozenTrial:
@@ -116,7 +125,7 @@ class Proposer:
         return optuna.trial.create_trial(
             params=params,
             distributions=distributions,
-            value=trial.value,
+            values=trial.values,
             system_attrs=describe_place(self._config, index),
         )
 

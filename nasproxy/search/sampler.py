@@ -9,11 +9,14 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 
 from nasproxy.config import SearchConfig
+from nasproxy.errors import ConfigError
 
 MAX_POPULATION = 20
 MAX_ASKS = 20
 MAX_ASKS_GP = 5
 """Fewer, since each takes tenths of a second."""
+GP_OF_SEVERAL = (4, 4)
+"""Optuna's version whose Gaussian process first knew several objectives."""
 
 
 def build_sampler(config: SearchConfig, seed: int) -> BaseSampler:
@@ -36,6 +39,20 @@ def build_sampler(config: SearchConfig, seed: int) -> BaseSampler:
     if config.sampler == "nsga2":
         return NSGAIISampler(seed=seed, population_size=_population(config))
     return TPESampler(seed=seed, n_startup_trials=0)
+
+
+def check_sampler(config: SearchConfig) -> None:
+    """Check that the sampler of this Optuna knows several objectives, where there are some.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    version = tuple(int(part) for part in optuna.__version__.split(".")[:2])
+    if config.sampler == "gp" and config.costs and version < GP_OF_SEVERAL:
+        raise ConfigError(
+            f"sampler gp takes one objective in Optuna {optuna.__version__}, got "
+            f"{','.join(config.objectives)}: use --sampler tpe, or Optuna 4.4"
+        )
 
 
 def num_asks(config: SearchConfig) -> int:

@@ -3,52 +3,50 @@
 from __future__ import annotations
 
 import time
-import uuid
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial
-
-from nasproxy._environment import versions
-from nasproxy._files import write_json
 from nasproxy._timing import Stopwatch
 from nasproxy.config import SearchConfig
 from nasproxy.data.dataset import Dataset
-from nasproxy.errors import ArtifactError
-from nasproxy.executors.base import Executor, Report, Task
+from nasproxy.executors.base import Executor, Outcome, Report, Task
 from nasproxy.executors.choose import choose_executor
 from nasproxy.executors.engine import Engine
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.dataset import ProxyDataset
-from nasproxy.proxy.grid import draw_grid, save_grid
-from nasproxy.proxy.store import MANIFEST_FILE, save_proxy, seal
+from nasproxy.proxy.store import seal
 from nasproxy.run_folder import (
-    CANDIDATES_FILE,
     PROXY_FOLDER,
-    RUN_FILE,
-    STUDY_FILE,
     begin_run,
     check_run,
-    command_line,
     locked,
-    read_run,
     read_timings,
     write_timing,
 )
-from nasproxy.scores.cost import measure_cost
+from nasproxy.search.candidates import CandidateList
+from nasproxy.search.latency import measure_latencies
 from nasproxy.search.lease import LEASE_SECONDS, home_of
+from nasproxy.search.limit import check_latency, fast_points, size_of, small_points
 from nasproxy.search.objective import build_objective, check_metric
+from nasproxy.search.record import (
+    describe_run,
+    describe_space,
+    describe_study,
+    keep_proxy,
+    may_differ,
+    own_storage,
+)
+from nasproxy.search.sampler import check_sampler
 from nasproxy.search.shared import SharedStudy
-from nasproxy.search.space import Params, SearchSpace, load_space
-from nasproxy.search.storage import mask, recordable, storage_errors
-from nasproxy.search.study import STATUS, ArchitectureStudy
+from nasproxy.search.space import Params, SearchSpace, load_space, point_key
+from nasproxy.search.storage import mask, storage_errors
+from nasproxy.search.study import ArchitectureStudy
 from nasproxy.training.evaluate import count_classes
-from nasproxy.training.metric import METRICS, mean_score, score_text, shown_metrics
+from nasproxy.training.metric import shown_metrics
 
 FACTS = ("data", "data_sha256", "proxy_sha256")
 """What, besides space and settings, all drivers of a study have in common."""
-OWN_STUDY = "search"
-"""Name of the study in a run's own storage."""
 POLL_SECONDS = 1.0
 """Between two looks at a study of which other drivers run the rest."""
 
@@ -88,32 +86,37 @@ def search(
 
     Raises:
         ArtifactError: the folder holds another run, or cannot be written.
-        ConfigError: the metric is not defined on this data set.
-        SearchSpaceError: the space is unknown or does not fit the data.
+        ConfigError: the metric is not defined on this data set, or the study cannot be shared.
+        SearchSpaceError: the space is unknown, does not fit the data, or is all beyond the limits.
     """
     folder = Path(folder)
     check_metric(config.metric, dataset)
+    check_sampler(config)
+    check_latency(config, storage)
     proxy.check_fits(dataset)
     proxy = seal(proxy)
     space = load_space(config.space)
-    points = space.feasible_points(dataset.image_shape)
+    points = small_points(space, dataset, config, watch)
     objective = build_objective(dataset, proxy, config)
     executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
-    record = _describe(dataset, proxy, config, space)
+    record = describe_run(dataset, proxy, config, space)
     record["search_workers"] = executor.num_workers
     with locked(folder), storage_errors(storage or own_storage(folder)):
-        check_run(folder, record, may_differ=_may_differ(folder, config))
-        record["study"] = _describe_study(folder, storage, study_name)
+        check_run(folder, record, may_differ=may_differ(folder, config))
+        record["study"] = describe_study(folder, storage, study_name)
         if storage is not None:
             record["command"] = record["command"].replace(storage, mask(storage))
+        latencies = _measure_latencies(space, points, dataset, config, folder, watch=watch)
+        points = fast_points(space, points, latencies, config)
+        record["space"] = describe_space(space, points, dataset, config)
         study = _open_study(
             space, points, config, folder,
             record=record, storage=storage, lease_seconds=lease_seconds,
         )  # fmt: skip
         begin_run(folder, record)
-        _keep_proxy(proxy, folder / PROXY_FOLDER)
+        keep_proxy(proxy, folder / PROXY_FOLDER)
         with study.driving():
-            return _drive(study, executor, dataset, folder, watch)
+            return _drive(study, executor, dataset, folder, latencies=latencies, watch=watch)
 
 
 def _open_study(
@@ -141,45 +144,86 @@ def _open_study(
     )
 
 
+def _measure_latencies(
+    space: SearchSpace,
+    points: list[Params],
+    dataset: Dataset,
+    config: SearchConfig,
+    folder: Path,
+    *,
+    watch: Watch,
+) -> dict[str, float]:
+    """Return milliseconds by `point_key`, where the search needs them: its time is the search's."""
+    if not config.needs_latency:
+        return {}
+    clock = Stopwatch()
+    already = read_timings(folder).get("search_seconds", 0.0)
+    latencies = measure_latencies(space, points, dataset, folder, watch)
+    write_timing(folder, "search_seconds", already + clock.seconds())
+    return latencies
+
+
 def _drive(
-    study: ArchitectureStudy, executor: Executor, dataset: Dataset, folder: Path, watch: Watch
+    study: ArchitectureStudy,
+    executor: Executor,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    latencies: Mapping[str, float],
+    watch: Watch,
 ) -> list[dict[str, Any]]:
     """Hand out trials and record what comes back, until none is left."""
     clock = Stopwatch()
     counts = count_classes(dataset.validation, dataset.num_classes)
     shown = shown_metrics(study.metric, counts)
     already = read_timings(folder).get("search_seconds", 0.0)
-    running: set[int] = set()
+    running: dict[int, dict[str, float]] = {}  # what the architectures cost
 
     def next_task() -> Task | None:
         number = _next_trial(study, running)
         if number is None:
             return None
-        architecture = _architecture(study, number)
-        cost = measure_cost(architecture, dataset.image_shape, dataset.num_classes)
-        study.note(number, num_params=cost.num_params, num_flops=cost.num_flops)
-        running.add(number)
+        architecture = study.space.architecture(study.point(number))
+        costs: dict[str, float] = size_of(architecture, dataset)._asdict()
+        if latencies:
+            costs["latency_ms"] = latencies[point_key(study.point(number))]
+        study.note(number, **costs)
+        running[number] = costs
         return Task(number, architecture)
 
-    candidates = _write_candidates(study, dataset, folder)
-    for event in executor.run(next_task):
-        if isinstance(event, Report):
-            event.stop = study.should_prune(event.key, event.step, event.value)
-            continue
-        running.discard(event.key)
-        if event.stopped:
-            study.prune(event.key)
-        elif event.error is not None:
-            study.fail(event.key, event.error)
-        else:
-            study.complete(event.key, event.value)
-        candidates = _write_candidates(study, dataset, folder)
-        write_timing(folder, "search_seconds", already + clock.seconds())
-        watch(Progress("search", len(candidates), study.num_trials, _message(candidates, shown)))
-    return _write_candidates(study, dataset, folder)
+    def write(*, at_the_end: bool = False) -> None:
+        if candidates.is_due(at_the_end=at_the_end):
+            candidates.write()
+            write_timing(folder, "search_seconds", already + clock.seconds())
+
+    candidates = CandidateList(study, dataset, folder)
+    candidates.write()
+    try:
+        for event in executor.run(next_task):
+            if isinstance(event, Report):
+                event.stop = study.should_prune(event.key, event.step, event.value)
+                continue
+            _record(study, event, running.pop(event.key))
+            candidates.update()
+            write()
+            message = candidates.message(shown)
+            watch(Progress("search", len(candidates), study.num_trials, message))
+        candidates.update()  # what other drivers did last
+    finally:
+        write(at_the_end=True)
+    return candidates.entries
 
 
-def _next_trial(study: ArchitectureStudy, running: set[int]) -> int | None:
+def _record(study: ArchitectureStudy, outcome: Outcome, costs: Mapping[str, float]) -> None:
+    if outcome.stopped:
+        study.prune(outcome.key)
+    elif outcome.error is not None:
+        study.fail(outcome.key, outcome.error)
+    else:
+        study.complete(outcome.key, outcome.value, costs)
+
+
+def _next_trial(study: ArchitectureStudy, running: Collection[int]) -> int | None:
     """Return the next trial to run; None when there is none before another of ours is done.
 
     With nothing of our own under way, what is left is other drivers': wait for them, and for what
@@ -190,132 +234,3 @@ def _next_trial(study: ArchitectureStudy, running: set[int]) -> int | None:
         if number is not None or running or study.is_over():
             return number
         time.sleep(POLL_SECONDS)
-
-
-def _architecture(study: ArchitectureStudy, number: int) -> dict[str, Any]:
-    return study.space.architecture(study.point(number))
-
-
-def _write_candidates(
-    study: ArchitectureStudy, dataset: Dataset, folder: Path
-) -> list[dict[str, Any]]:
-    candidates = []
-    for trial in study.finished():
-        attributes = trial.user_attrs
-        architecture = _architecture(study, trial.number)
-        if "num_params" not in attributes:  # killed between proposing and counting
-            cost = measure_cost(architecture, dataset.image_shape, dataset.num_classes)
-            attributes = {**attributes, **cost._asdict()}
-        candidates.append(
-            {
-                "trial": trial.number,
-                "architecture": architecture,
-                **_scores(trial, study.metric),
-                "num_params": attributes["num_params"],
-                "num_flops": attributes["num_flops"],
-                "seconds": attributes.get("seconds"),
-                "status": STATUS[trial.state],
-                "origin": attributes["origin"],
-                "reason": attributes.get("reason"),
-            }
-        )
-    write_json(folder / CANDIDATES_FILE, candidates)
-    return candidates
-
-
-def _scores(trial: FrozenTrial, metric: str) -> dict[str, Any]:
-    """Return what a trial is worth; of one given up early only the metric's last value is known."""
-    seeds = trial.user_attrs.get("proxy_scores", {})
-    means = {name: mean_score(values) for name, values in seeds.items()}
-    means[metric] = trial.value
-    older = trial.user_attrs.get("proxy_accuracies", [])  # of studies that knew accuracy alone
-    return {
-        "proxy_score": trial.value,
-        **{f"proxy_{name}": means.get(name) for name in METRICS},
-        "proxy_accuracies": seeds.get("accuracy", older),
-    }
-
-
-def _message(candidates: list[dict[str, Any]], shown: tuple[str, ...]) -> str:
-    scored = [c for c in candidates if c["status"] == "complete"]
-    failed = sum(c["status"] == "failed" for c in candidates)
-    if not scored:
-        return f"{failed} failed"
-    best = max(scored, key=lambda c: c["proxy_score"])
-    scores = {name: best[f"proxy_{name}"] for name in shown}
-    text = f"best {score_text(scores, shown)} (trial {best['trial']})"
-    return text + (f", {failed} failed" if failed else "")
-
-
-def _may_differ(folder: Path, config: SearchConfig) -> tuple[str, ...]:
-    """Name settings that may differ from the record: trials, and later ones at their defaults."""
-    if not (folder / RUN_FILE).exists():
-        return ("trials",)
-    recorded, defaults = read_run(folder)["config"].get("search"), SearchConfig()
-    later = set(SearchConfig.model_fields) - set(recorded if isinstance(recorded, dict) else ())
-    return ("trials", *(n for n in later if getattr(config, n) == getattr(defaults, n)))
-
-
-def _describe(
-    dataset: Dataset, proxy: ProxyDataset, config: SearchConfig, space: SearchSpace
-) -> dict[str, Any]:
-    """Say what the run is: the content of `run.json`."""
-    manifest = proxy.manifest
-    settings = {
-        "data": dataset.config.identity(),
-        "search": config.to_dict(),
-        "space": space.to_dict(),
-        "proxy_sha256": manifest.tensors_sha256,
-        "data_sha256": dataset.fingerprint,
-    }
-    return {
-        "command": command_line(),
-        "config": settings,
-        "proxy": {**manifest.replace(history=[]).to_dict(), "num_images": len(proxy.labels)},
-        "data": {
-            "class_names": list(dataset.class_names),
-            "image_shape": list(dataset.image_shape),
-            "num_train": len(dataset.train),
-            "num_validation": len(dataset.validation),
-            "validation_class_counts": count_classes(dataset.validation, dataset.num_classes),
-        },
-        "space": {
-            "size": sum(1 for _ in space.points()),
-            "feasible": len(space.feasible_points(dataset.image_shape)),
-        },
-        "seed": config.seed,
-        "versions": versions(),
-    }
-
-
-def own_storage(folder: Path) -> str:
-    """Return the URL of the storage in a run's folder."""
-    return f"sqlite:///{folder / STUDY_FILE}"
-
-
-def _describe_study(folder: Path, storage: str | None, name: str | None) -> dict[str, Any]:
-    """Say where the study is, without a password, and by what mark its drivers know this folder.
-
-    Raises:
-        ArtifactError: the folder's study is in a storage that was not given again.
-    """
-    before = read_run(folder).get("study") if (folder / RUN_FILE).exists() else None
-    before = before if isinstance(before, dict) else {}
-    if storage is None:
-        if before.get("storage") is not None:
-            raise ArtifactError(
-                f"{folder} is part of the study in {before['storage']}: give it with --storage, or "
-                "choose another --out"
-            )
-        return {"storage": None, "name": name or OWN_STUDY}
-    mark = before.get("driver") or uuid.uuid4().hex
-    return {"storage": recordable(storage), "name": name or folder.name, "driver": mark}
-
-
-def _keep_proxy(proxy: ProxyDataset, folder: Path) -> None:
-    """Keep the proxy and its picture beside what was found with it; the full data is no copy."""
-    if proxy.manifest.kind != "full" and not (folder / MANIFEST_FILE).exists():
-        save_proxy(proxy, folder)
-    if not (folder / "final.png").exists():
-        picture = draw_grid(proxy.images, proxy.labels, proxy.normalization)
-        save_grid(picture, folder / "final.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -23,6 +24,10 @@ from nasproxy.search.study import FINISHED, ArchitectureStudy
 SETTINGS = "nasproxy:settings"
 UNIFORM = "nasproxy:uniform"
 """System attributes of a trial: its creator's settings, and trials drawn uniformly first."""
+
+MIN_PAUSE_SECONDS = 1.0
+PAUSE_PER_READ = 20.0
+"""A database hands out every unfinished trial each time: seconds of it, with a thousand workers."""
 
 T = TypeVar("T")
 
@@ -51,6 +56,8 @@ class SharedStudy(ArchitectureStudy):
         self._guessed: dict[int, tuple[Params, str]] = {}
         super().__init__(space, points, config, storage=storage, name=name)
         self._drivers = Drivers(self._study, self._storage, storage, home, lease_seconds)
+        self._settings = self._digest()
+        self._due = 0.0  # beats are not known yet
         self._settle()
 
     def driving(self) -> AbstractContextManager[None]:
@@ -68,13 +75,11 @@ class SharedStudy(ArchitectureStudy):
 
     def take(self) -> int | None:
         """Return a trial to be run now: one of ours, one of a dead driver's, or a new one."""
-        self._refresh()
-        self._safely(self._drivers.look)
+        if time.monotonic() >= self._due or self._waits_for_others():
+            self._refresh()
+            self._safely(self._drivers.look)
         for number in self._waiting():
-            trial = self.trials[number]
-            if self._drivers.is_mine(trial) or self._safely(
-                partial(self._drivers.take_over, trial)
-            ):
+            if self._drivers.is_mine(self.trials[number]) or self._take_over(number):
                 return self._begin(number)
         if not self.may_propose():
             return None
@@ -88,13 +93,36 @@ class SharedStudy(ArchitectureStudy):
         self._refresh()
         return super().is_over()
 
+    def _refresh(self) -> None:
+        """Read what is new; not so often that reading takes more than a part of the time."""
+        begun = time.monotonic()
+        super()._refresh()
+        ended = time.monotonic()
+        self._due = ended + max(MIN_PAUSE_SECONDS, PAUSE_PER_READ * (ended - begun))
+
+    def _waits_for_others(self) -> bool:
+        """Say whether the next trial needs a result that, by what is known, others have not yet."""
+        number = len(self.trials)
+        is_early = number < self.num_trials and not self._is_ready(number)
+        return is_early and self._num_settled not in self._running
+
+    def _take_over(self, number: int) -> bool:
+        """Take a trial over if its driver is dead by beats that are newer than the trial."""
+        if not self._drivers.may_take(self.trials[number]):
+            return False
+        self._safely(self._drivers.look)
+        if not self._drivers.may_take(self.trials[number]):
+            return False
+        self._read(self.trials[number]._trial_id)  # the last that its driver did
+        trial = self.trials[number]
+        return trial.state not in FINISHED and self._safely(partial(self._drivers.take_over, trial))
+
     def _waiting(self) -> list[int]:
         """Return the trials that somebody may begin now, in order."""
         return [
             number
-            for number, trial in sorted(self.trials.items())
-            if trial.state not in FINISHED
-            and number < self.num_trials
+            for number in range(self._num_settled, min(self.num_trials, len(self.trials)))
+            if self.trials[number].state not in FINISHED
             and number not in self._running
             and self._is_ready(number)
         ]
@@ -105,15 +133,21 @@ class SharedStudy(ArchitectureStudy):
             state=TrialState.WAITING,
             system_attrs={
                 OWNER: list(self._drivers.me),
-                SETTINGS: self._digest(),
+                SETTINGS: self._settings,
                 UNIFORM: self.proposer.num_uniform,
             },
         )
         # done twice where the answer was lost: then both are ours
         key = self._safely(lambda: self._storage.create_new_trial(self._study_id, template))
-        self._refresh()
+        claimed = self._safely(lambda: self._storage.get_trial(key))
+        for number in range(len(self.trials), claimed.number):  # others' since we last looked
+            self._read(self._safely(partial(self._find, number)))
+        self._learn([claimed])
         self._settle()
-        return next(n for n, trial in self.trials.items() if trial._trial_id == key)
+        return claimed.number
+
+    def _find(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _settle(self) -> None:
         """Follow the study's first trial where two drivers opened the study at once.
@@ -122,7 +156,7 @@ class SharedStudy(ArchitectureStudy):
             ArtifactError: its creator has other settings.
         """
         told = self.trials[0].system_attrs if self.trials else {}
-        if told.get(SETTINGS, self._digest()) != self._digest():
+        if told.get(SETTINGS, self._settings) != self._settings:
             raise ArtifactError(
                 f"study {self._study.study_name!r} in this storage belongs to another search "
                 "(trial 0 has other settings): choose another --study-name"
@@ -139,21 +173,19 @@ class SharedStudy(ArchitectureStudy):
                 self._safely(partial(self._storage.set_trial_param, trial_id, name, value, kind))
             self.note(number, origin=origin, architecture=self.space.architecture(point))
             self._safely(lambda: self._storage.set_trial_state_values(trial_id, TrialState.RUNNING))
-            self._refresh()
+            self._read(trial_id)
         self._running.add(number)
         return number
 
     def _compute(self, number: int) -> tuple[Params, str]:
         """Return a trial's point, whoever claimed it; those before it may not be written yet."""
-        earlier: list[Params] = []
-        for before in range(number + 1):
+        for before in range(len(self._earlier), number + 1):
             trial = self.trials[before]
-            if trial.state is not TrialState.WAITING:
-                earlier.append(trial.params)
-                continue
-            if before not in self._guessed:
-                self._guessed[before] = self.proposer.propose(earlier, self.trials)
-            earlier.append(self._guessed[before][0])
+            if trial.state is TrialState.WAITING:
+                self._guessed[before] = self.proposer.propose(self._earlier, self.trials)
+                self._earlier.append(self._guessed[before][0])
+            else:
+                self._earlier.append(trial.params)
         return self._guessed[number]
 
     def _tell(self, number: int, status: str, **result: Any) -> None:
@@ -161,7 +193,10 @@ class SharedStudy(ArchitectureStudy):
         self._running.discard(number)
 
     def _digest(self) -> str:
-        text = json.dumps(self.identity(), sort_keys=True)
+        """Return a hash of the settings that the study knows: later ones are at their defaults."""
+        identity, known = self.identity(), self._study.user_attrs["identity"]["search"]
+        identity["search"] = {k: v for k, v in identity["search"].items() if k in known}
+        text = json.dumps(identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _safely(self, action: Callable[[], T]) -> T:

@@ -7,12 +7,13 @@ import math
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nasproxy.config import Config, read_toml
 from nasproxy.errors import ConfigError, SearchSpaceError, shown, unknown_name
+from nasproxy.models.builder import BUILDER, BuilderName, Sha256, load_builder
 from nasproxy.models.family import Architecture, check_architecture, parse_architecture
 
 Value = bool | int | float | str
@@ -24,6 +25,8 @@ MAX_BRANCHES = 20_000
 MAX_PARAMETERS = 100
 MAX_VALUES = 10_000
 MAX_NAME = 100
+NO_SETTINGS = ("family", "builder", "builder_sha256")
+"""Names that an architecture has besides its settings."""
 
 
 class SearchSpace(Config):
@@ -32,6 +35,8 @@ class SearchSpace(Config):
     Attributes:
         name: of the file.
         family: of networks.
+        builder: `MODULE:FUNCTION` that makes them, instead of a family of ours.
+        builder_sha256: of its file; `load_space` finds it, and a file that names it insists on it.
         switches: parameters that only steer others.
         parameters: settings of the network; `NAME.INDEX` fills a list.
         conditions: for a parameter, the values of earlier ones under which it exists.
@@ -39,12 +44,27 @@ class SearchSpace(Config):
     """
 
     name: str = "unnamed"
-    family: str
+    family: str = BUILDER
+    builder: BuilderName | None = None
+    builder_sha256: Sha256 | None = None
     description: str = ""
     switches: dict[str, tuple[Value, ...]] = {}
     parameters: dict[str, tuple[Value, ...]] = Field(min_length=1)
     conditions: dict[str, dict[str, tuple[Value, ...]]] = {}
     fixed: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if (self.family == BUILDER) != (self.builder is not None):
+            raise ValueError("a space has a family or a builder: give one, above the tables")
+        for name in NO_SETTINGS:
+            if name in self.parameters or name in self.fixed:
+                raise ValueError(f"{name} stands above the tables, not in one")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; of a builder only where there is one, as in older records."""
+        return {name: value for name, value in super().to_dict().items() if value is not None}
 
     @property
     def choices(self) -> dict[str, tuple[Value, ...]]:
@@ -73,7 +93,11 @@ class SearchSpace(Config):
 
     def architecture(self, point: Params) -> Architecture:
         """Translate a point into an architecture."""
-        architecture: Architecture = {"family": self.family, **self.fixed}
+        source = {name: getattr(self, name) for name in NO_SETTINGS}
+        architecture: Architecture = {
+            **{name: value for name, value in source.items() if value is not None},
+            **self.fixed,
+        }
         lists: dict[str, dict[int, Value]] = {}
         for name, value in point.items():
             if name in self.switches:
@@ -91,7 +115,8 @@ class SearchSpace(Config):
         """Return the points whose networks can take images (C, H, W).
 
         Raises:
-            SearchSpaceError: none can; the message says why the first one cannot.
+            SearchSpaceError: none can; the message says why the first one cannot. Or they take
+                code that may not or cannot be imported.
         """
         reason = ""
         feasible = []
@@ -109,8 +134,11 @@ class SearchSpace(Config):
 def load_space(name_or_path: str) -> SearchSpace:
     """Load a space that nasproxy ships, by name, or a TOML file of the user's.
 
+    A builder that it names is imported, if `nasproxy.allow_code` has allowed it.
+
     Raises:
-        SearchSpaceError: it is unknown or malformed; the message names the key.
+        SearchSpaceError: it is unknown or malformed, and the message names the key; or it names
+            code that may not or cannot be imported.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
@@ -125,7 +153,18 @@ def load_space(name_or_path: str) -> SearchSpace:
     except ConfigError as error:
         raise SearchSpaceError(f"{path.name}: {error}") from error
     _check(space, path.name)
-    return space
+    return _with_hash(space, path.name)
+
+
+def _with_hash(space: SearchSpace, file_name: str) -> SearchSpace:
+    """Import the builder, if there is one, and note which code it is."""
+    if space.builder is None:
+        return space
+    try:
+        builder = load_builder(space.builder, space.builder_sha256)
+    except SearchSpaceError as error:
+        raise SearchSpaceError(f"{file_name}: {error}") from error
+    return space.replace(builder_sha256=builder.sha256)
 
 
 def shipped_spaces() -> dict[str, Path]:

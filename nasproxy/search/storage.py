@@ -6,10 +6,10 @@ import contextlib
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module, util
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import optuna
@@ -67,15 +67,26 @@ def check_storage(url: str) -> None:
         open_storage(url).remove_session()
 
 
-def create_study(storage: BaseStorage, url: str, name: str, **settings: Any) -> optuna.Study:
-    """Create a study, or load the one of this name.
+def create_study(
+    storage: BaseStorage,
+    url: str,
+    name: str,
+    *,
+    directions: Sequence[Literal["maximize", "minimize"]] = ("maximize",),
+    **settings: Any,
+) -> optuna.Study:
+    """Create a study, or load the one of this name, whatever its directions.
 
     Raises:
         ArtifactError: the storage cannot be read or written.
     """
     try:
         return optuna.create_study(
-            storage=storage, study_name=name, direction="maximize", load_if_exists=True, **settings
+            storage=storage,
+            study_name=name,
+            directions=directions,
+            load_if_exists=True,
+            **settings,
         )
     except Exception as error:
         raise _unusable(url, error) from error

@@ -1,17 +1,20 @@
 """The Optuna study: which architecture comes next, and what became of it.
 
-Proposals do not depend on timing: trial n is drawn from the results of trials 0..n-LAG alone,
+Proposals do not depend on timing: trial n is drawn from the results of trials 0..n-lag alone,
 so one worker or eight, interrupted or not, see the same candidates.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import statistics
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import optuna
@@ -19,11 +22,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from nasproxy.config import SearchConfig
+from nasproxy.config import COST_FIELDS, SearchConfig
 from nasproxy.errors import ArtifactError
 from nasproxy.run_folder import flat
-from nasproxy.search.objective import CandidateResult
-from nasproxy.search.proposal import LAG, Proposer
+from nasproxy.search.objective import CandidateResult, directions
+from nasproxy.search.proposal import Proposer
 from nasproxy.search.space import Params, SearchSpace
 from nasproxy.search.storage import create_study, open_storage
 from nasproxy.training.metric import mean_score
@@ -60,12 +63,17 @@ class ArchitectureStudy:
         self.num_trials = min(config.trials, len(points))
         self._config = config
         self._storage = open_storage(storage)
-        self._study = create_study(self._storage, storage, name, pruner=_build_pruner(config))
+        self._study = create_study(
+            self._storage, storage, name,
+            directions=directions(config), pruner=_build_pruner(config),
+        )  # fmt: skip
         self._storage = self._study._storage  # the same, behind Optuna's cache
         self._study_id = self._storage.get_study_id_from_name(name)
         self.proposer = Proposer(space, points, config)
         self._identify()
         self.trials: dict[int, FrozenTrial] = {}
+        self._num_settled = 0  # trials below are finished: no later one changes them
+        self._earlier: list[Params] = []  # points by number, as far as they were needed
         self._refresh()
         self._left_behind = self.unfinished()
 
@@ -83,8 +91,16 @@ class ArchitectureStudy:
         found = self._study.user_attrs.get("identity")
         if found is None and not self._study.get_trials(deepcopy=False):
             self._study.set_user_attr("identity", self.identity())
+            self._name_objectives()
         else:
             self._check_identity(found)
+
+    def _name_objectives(self) -> None:
+        """Tell other Optuna tools what the values of a trial are, where there are several."""
+        if self.costs:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._study.set_metric_names([self.metric, *self.costs])
 
     def _check_identity(self, found: Any) -> None:
         wanted, known = flat(self.identity()), _with_defaults(found)
@@ -103,8 +119,13 @@ class ArchitectureStudy:
 
     @property
     def metric(self) -> str:
-        """What the trials' values are."""
+        """What the trials' first values are."""
         return self._config.metric
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """What their further values are."""
+        return self._config.costs
 
     def driving(self) -> AbstractContextManager[None]:
         """Return a context in which this driver's trials stay its own."""
@@ -118,14 +139,11 @@ class ArchitectureStudy:
 
     def is_over(self) -> bool:
         """Say whether all trials wanted are finished."""
-        return all(
-            number in self.trials and self.trials[number].state in FINISHED
-            for number in range(self.num_trials)
-        )
+        return self._num_settled >= self.num_trials
 
     def unfinished(self) -> list[int]:
         """Return the trials that an interrupted run left behind, to be run again."""
-        return [n for n, trial in self.trials.items() if trial.state not in FINISHED]
+        return [n for n, trial in sorted(self.trials.items()) if trial.state not in FINISHED]
 
     def may_propose(self) -> bool:
         """Say whether the next trial's proposal can be drawn now."""
@@ -135,16 +153,15 @@ class ArchitectureStudy:
     def propose(self) -> int:
         """Add the next trial to the study, running, and return its number."""
         number = len(self.trials)
-        earlier = [self.trials[n].params for n in range(number)]
-        point, origin = self.proposer.propose(earlier, self.trials)
+        self._earlier += [self.trials[n].params for n in range(len(self._earlier), number)]
+        point, origin = self.proposer.propose(self._earlier, self.trials)
         trial = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             params=point,
             distributions=self._distributions(point),
             user_attrs={"origin": origin, "architecture": self.space.architecture(point)},
         )
-        self._study.add_trial(trial)
-        self._refresh()
+        self._read(self._storage.create_new_trial(self._study_id, trial))
         return number
 
     def point(self, number: int) -> Params:
@@ -174,12 +191,29 @@ class ArchitectureStudy:
             return True
         return prune and self.trials[number].user_attrs["origin"] != "uniform"
 
-    def complete(self, number: int, result: CandidateResult) -> None:
-        """Record a result."""
+    def complete(
+        self, number: int, result: CandidateResult, costs: Mapping[str, float] | None = None
+    ) -> None:
+        """Record a result.
+
+        Args:
+            number: of the trial.
+            result: of its trainings.
+            costs: of its architecture by field of a candidate, those that are objectives at least.
+        """
+        scores, score = result.by_metric(), result.mean(self.metric)
+        known = [value for values in scores.values() for value in values if value is not None]
+        if score is None or not all(map(math.isfinite, known)):
+            self.fail(number, f"its scores are no numbers: {scores}"[:500])
+            return
         # one attribute for all scores: each is a transaction that waits for the disk
-        self.note(number, proxy_scores=result.by_metric(), seconds=round(result.seconds, 4))
-        self.note(number, **_flat_scores(result.by_metric()))
-        self._tell(number, "complete", value=result.mean(self.metric))
+        self.note(number, proxy_scores=scores, seconds=round(result.seconds, 4))
+        self.note(number, **_flat_scores(scores))
+        if not self.costs:
+            self._tell(number, "complete", value=score)
+            return
+        paid = [(costs or {})[COST_FIELDS[name]] for name in self.costs]
+        self._tell(number, "complete", value=[score, *paid])
 
     def fail(self, number: int, reason: str) -> None:
         """Record a candidate that could not be evaluated, with the reason."""
@@ -190,16 +224,17 @@ class ArchitectureStudy:
         """Record a candidate given up early; its last intermediate value stays in the study."""
         self._tell(number, "pruned", state=TrialState.PRUNED)
 
-    def finished(self) -> Iterator[FrozenTrial]:
-        """Yield the finished trials in order."""
-        return (t for _, t in sorted(self.trials.items()) if t.state in FINISHED)
+    def finished(self, start: int = 0) -> Iterator[FrozenTrial]:
+        """Yield the finished trials in order, from a number on."""
+        trials = (self.trials[number] for number in range(start, len(self.trials)))
+        return (trial for trial in trials if trial.state in FINISHED)
 
     def _tell(
         self,
         number: int,
         status: str,
         *,
-        value: float | None = None,
+        value: float | Sequence[float] | None = None,
         state: TrialState | None = None,
     ) -> None:
         self.note(number, status=status)
@@ -207,14 +242,11 @@ class ArchitectureStudy:
             self._safely(
                 lambda: self._study.tell(number, value, state=state, skip_if_finished=True)
             )
-        self._refresh()
+        self._read(self.trials[number]._trial_id)
 
     def _is_ready(self, number: int) -> bool:
         """Say whether all trials on whose results a proposal depends are finished."""
-        return all(
-            self.trials[n].state in FINISHED
-            for n in range(self.proposer.remembered, number - LAG + 1)
-        )
+        return self._num_settled >= self.proposer.num_needed(number)
 
     def _distributions(self, point: Params) -> dict[str, BaseDistribution]:
         choices = self.space.choices
@@ -224,8 +256,18 @@ class ArchitectureStudy:
         self._storage.set_trial_user_attr(self.trials[number]._trial_id, name, value)
 
     def _refresh(self) -> None:
+        """Read what is new in the storage: what is settled stays."""
         trials = self._safely(lambda: self._study.get_trials(deepcopy=False))
-        self.trials = {trial.number: trial for trial in trials}
+        self._learn(trials[bisect_left(trials, self._num_settled, key=attrgetter("number")) :])
+
+    def _read(self, trial_id: int) -> None:
+        """Read one trial; all of them would take longer with every trial."""
+        self._learn([self._safely(lambda: self._storage.get_trial(trial_id))])
+
+    def _learn(self, trials: Iterable[FrozenTrial]) -> None:
+        self.trials.update((trial.number, trial) for trial in trials)
+        while (known := self.trials.get(self._num_settled)) and known.state in FINISHED:
+            self._num_settled += 1
 
     def _safely(self, action: Callable[[], T]) -> T:
         """Do something with the storage that may be done twice."""

@@ -5,25 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nasproxy._files import read_json, write_json
-from nasproxy._timing import Stopwatch
 from nasproxy.config import SearchConfig, TrustConfig
 from nasproxy.data.dataset import Dataset
-from nasproxy.executors.base import Executor, Report, Task
 from nasproxy.executors.choose import choose_executor
 from nasproxy.executors.engine import Engine
-from nasproxy.progress import Progress, Watch, unwatched
+from nasproxy.progress import Watch, unwatched
 from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.proxy.store import seal
-from nasproxy.run_folder import TRUST_FILE, locked, read_timings, write_timing
-from nasproxy.search.objective import CandidateResult, check_metric
-from nasproxy.search.rehearsal import KINDS, build_rehearsal, describe_rehearsal
-from nasproxy.search.space import load_space
-from nasproxy.search.spread import choose_spread
+from nasproxy.run_folder import TRUST_FILE, locked
+from nasproxy.search.objective import check_metric
+from nasproxy.search.rehearsal import (
+    KINDS,
+    Diary,
+    Job,
+    begin_record,
+    build_rehearsal,
+    describe_rehearsal,
+    earlier_record,
+)
 
 NAMES = {"full": "full data", "proxy": "proxy"}
-MIN_TO_RANK = 3
-"""Architectures below which there is no ranking to check."""
 
 
 def train_for_trust(
@@ -60,71 +61,16 @@ def train_for_trust(
     check_metric(search.metric, dataset)
     proxy.check_fits(dataset)
     proxy = seal(proxy)
-    space = load_space(search.space)
-    points = space.feasible_points(dataset.image_shape)
-    chosen = choose_spread(points, space.choices, trust.architectures, search.seed)
+    record = begin_record(dataset, search, trust, describe_rehearsal(dataset, proxy, search, trust))
     work = build_rehearsal(dataset, proxy, search, trust)
     executor = choose_executor(work, dataset.train.labels.device, workers, engine)
-    record: dict[str, Any] = {
-        "settings": describe_rehearsal(dataset, proxy, search, trust),
-        "space": space.to_dict(),
-        "architectures": [
-            {"architecture": space.architecture(point)}
-            for point in (chosen if len(points) >= MIN_TO_RANK else [])
-        ],
-    }
     with locked(folder):
-        known = _known(folder / TRUST_FILE, record)
-        already = 0.0 if known is record else read_timings(folder).get("trust_seconds", 0.0)
-        _train_missing(known, executor, folder, already, watch)
+        known = earlier_record(folder / TRUST_FILE, record)
+        jobs = [
+            Job((kind, entry["architecture"]), kind, entry, f"on the {NAMES[kind]}")
+            for kind in KINDS
+            for entry in known["architectures"]
+        ]
+        diary = Diary(folder, TRUST_FILE, "trust", known, len(jobs))
+        diary.work_off(jobs, executor, before=0, anew=known is record, watch=watch)
     return known
-
-
-def _train_missing(
-    record: dict[str, Any], executor: Executor, folder: Path, already: float, watch: Watch
-) -> None:
-    """Do the trainings that have no scores yet, the long ones first so that workers end together.
-
-    Args:
-        record: that the scores are added to, and that is kept after every training.
-        executor: of the trainings.
-        folder: of the run.
-        already: wall seconds that earlier calls have spent.
-        watch: told after every training.
-    """
-    clock = Stopwatch()
-    wanted = [(kind, entry) for kind in KINDS for entry in record["architectures"]]
-    todo = [(kind, entry) for kind, entry in wanted if f"{kind}_scores" not in entry]
-    waiting = iter([Task(i, (kind, e["architecture"])) for i, (kind, e) in enumerate(todo)])
-    done = len(wanted) - len(todo)
-    for event in executor.run(lambda: next(waiting, None)):
-        if isinstance(event, Report):
-            continue
-        kind, entry = todo[event.key]
-        entry.update(_outcome(kind, event.value, event.error))
-        write_json(folder / TRUST_FILE, record)
-        write_timing(folder, "trust_seconds", already + clock.seconds())
-        done += 1
-        watch(Progress("trust", done, len(wanted), event.error or f"on the {NAMES[kind]}"))
-
-
-def _known(path: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Return what an earlier call has left of this very check, else the new record."""
-    found = read_json(path) if path.exists() else None
-    if not isinstance(found, dict) or not isinstance(found.get("architectures"), list):
-        return record
-    same = all(found.get(name) == record[name] for name in ("settings", "space"))
-    chosen = [entry["architecture"] for entry in record["architectures"]]
-    kept = [isinstance(e, dict) and e.get("architecture") for e in found["architectures"]]
-    return found if same and kept == chosen else record
-
-
-def _outcome(kind: str, result: CandidateResult | None, error: str | None) -> dict[str, Any]:
-    """Write down a training; one that failed has no scores and is tried again by the next call."""
-    if result is None:
-        return {f"{kind}_error": error}
-    return {
-        f"{kind}_scores": result.by_metric(),
-        f"{kind}_seconds": round(result.seconds, 4),
-        f"{kind}_error": None,
-    }

@@ -25,6 +25,8 @@ def check_candidates(candidates: list[Candidate], where: str) -> None:
         is_number = isinstance(candidate[known], int | float)
         if candidate["status"] == "complete" and not (is_number and 0 <= candidate[known] <= 1):
             wrong.append(known)
+        if type(candidate.get("pareto", False)) is not bool:
+            wrong.append("pareto")
         if wrong:
             raise ArtifactError(
                 f"{where}: entry {index}: {wrong[0]} cannot be {shown(candidate[wrong[0]])}; "
@@ -33,9 +35,14 @@ def check_candidates(candidates: list[Candidate], where: str) -> None:
 
 
 def select_top(candidates: list[Candidate], count: int) -> list[Candidate]:
-    """Return the best candidates by the search's metric; of equals, the smaller network first."""
+    """Return the best candidates by the search's metric; of equals, the smaller network first.
+
+    Where a search had several objectives, those on its Pareto front come before all others.
+    """
     scored = [c for c in candidates if c["status"] == "complete"]
-    scored.sort(key=lambda c: (-proxy_score(c), c["num_params"], c["trial"]))
+    scored.sort(
+        key=lambda c: (not c.get("pareto", False), -proxy_score(c), c["num_params"], c["trial"])
+    )
     return scored[:count]
 
 

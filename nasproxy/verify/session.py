@@ -14,6 +14,7 @@ from nasproxy.errors import ArtifactError
 from nasproxy.executors.base import Executor, Outcome, Report, Task
 from nasproxy.executors.choose import choose_executor
 from nasproxy.executors.engine import Engine
+from nasproxy.models.builder import check_code
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.run_folder import (
     CANDIDATES_FILE,
@@ -71,6 +72,7 @@ def verify(
     Raises:
         ArtifactError: the folder is no search of this data set.
         ConfigError: fewer uniformly drawn candidates are there than asked for, unless `at_most`.
+        SearchSpaceError: a candidate takes code that may not or cannot be imported.
     """
     folder = Path(folder)
     recipe = config.full_recipe(len(dataset.train))
@@ -92,6 +94,7 @@ def verify(
         candidates, config.uniform, config.seed, covers_space=covered, at_most=at_most
     )
     chosen = {c["trial"]: c for c in [*top, *uniform]}
+    check_code(c["architecture"] for c in chosen.values())
     records = TrainingRecords(
         trainings or folder / "trainings",
         data={"sha256": dataset.fingerprint, **data},

@@ -6,6 +6,7 @@ from typing import Any
 
 from nasproxy.report.figures.base import Figure
 from nasproxy.report.figures.correlation import draw_correlations
+from nasproxy.report.figures.front import draw_fronts
 from nasproxy.report.figures.history import draw_history
 from nasproxy.report.figures.importance import draw_importance
 from nasproxy.report.figures.rank import draw_ranks
@@ -22,6 +23,7 @@ def draw_all(summary: dict[str, Any], records: Records) -> list[Figure]:
         draw_scatter(records.verified, metric),
         draw_correlations(summary),
         draw_ranks(records.verified),
+        *draw_fronts(records, metric),
         draw_times(summary),
         draw_history(records.candidates, metric),
         draw_importance(records.candidates, metric),

@@ -30,9 +30,13 @@ def _get_time_info(summary: dict[str, Any]) -> list[TimeBar]:
         TimeBar("search on the proxy", search, summary["speedup_search_only"]),
         TimeBar("+ distillation", distilled, summary["speedup_with_distillation"]),
     ]
-    checked = distilled + (summary["trust_seconds"] or 0.0)
-    if summary["trust_seconds"] is not None:
-        bars.append(TimeBar("+ trust check", checked, None))
+    checked = distilled
+    for name, key in (
+        ("+ choice of recipe", "calibration_seconds"), ("+ trust check", "trust_seconds"),
+    ):  # fmt: skip
+        if summary[key] is not None:
+            checked += summary[key]
+            bars.append(TimeBar(name, checked, None))
     if full is not None:
         seconds = checked + summary["verify_top_seconds"]
         bars.append(TimeBar("+ verifying the top", seconds, summary["speedup_end_to_end"]))

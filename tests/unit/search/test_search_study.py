@@ -4,11 +4,11 @@ import random
 
 import optuna
 import pytest
+import sqlalchemy
 
 from nasproxy.config import SearchConfig
 from nasproxy.errors import ArtifactError
 from nasproxy.search.objective import CandidateResult
-from nasproxy.search.proposal import LAG
 from nasproxy.search.space import SearchSpace, load_space, point_key
 from nasproxy.search.study import ArchitectureStudy
 from nasproxy.training.metric import Score
@@ -109,15 +109,49 @@ def test_how_many_are_uniform(config, expected):
     assert origins.count("uniform") == expected
 
 
-def test_no_more_than_the_lag_runs_ahead():
-    study = open_study()
+@pytest.mark.parametrize(("config", "ahead"), [({}, 8), ({"lag": 5}, 5)])
+def test_no_more_than_the_lag_runs_ahead_of_what_is_learnt_from(config, ahead):
+    study = open_study(uniform_trials=2, **config)
     while study.may_propose():
         study.propose()
-    assert len(study.trials) == LAG
+    assert len(study.trials) == ahead
     tell(study, 3)
-    assert not study.may_propose()  # trial 8 needs trial 0
+    assert not study.may_propose()  # the next needs trial 0
     tell(study, 0)
     assert study.may_propose()
+
+
+@pytest.mark.parametrize("config", [{"sampler": "random"}, {"sampler": "grid"}, {}])
+def test_any_number_runs_ahead_where_no_result_decides(config):
+    study = open_study(**config)
+    while study.may_propose():
+        study.propose()
+    assert len(study.trials) == (18 if config else 9)  # the uniform ones of TPE
+
+
+def test_a_lag_is_part_of_the_search(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    alone = drive(open_study(storage, lag=3), workers=9)
+    assert alone == drive(open_study(lag=3)) != drive(open_study())
+    with pytest.raises(ArtifactError, match=r"search\.lag 3 instead of 8"):
+        open_study(storage)
+
+
+def test_a_later_trial_asks_the_database_no_more_than_an_early_one(tmp_path):
+    """Else a driver's time grows with the square of the trials."""
+    study = open_study(f"sqlite:///{tmp_path / 'study.db'}", uniform_trials=18)
+    statements: list[str] = []
+    sqlalchemy.event.listen(
+        study._storage._backend.engine,
+        "before_cursor_execute",
+        lambda *arguments: statements.append(arguments[2]),
+    )
+    asked = []
+    for _ in range(18):
+        tell(study, study.propose())
+        asked.append(len(statements))
+        statements.clear()
+    assert len(set(asked[1:])) == 1, asked
 
 
 @pytest.mark.parametrize(("sampler", "stop"), [("random", 3), ("tpe", 3), ("tpe", 12)])
@@ -272,3 +306,14 @@ def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "study.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(ArtifactError, match="cannot open the study"):
         open_study(f"sqlite:///{tmp_path / 'study.db'}")
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_is_a_failure(score):
+    study = open_study()
+    number = study.propose()
+    study.complete(number, scored(0.5, score))
+    (trial,) = study.finished()
+    assert trial.state.name == "FAIL"
+    assert f"no numbers: {{'accuracy': [0.5, {score}]" in trial.user_attrs["reason"]
+    assert "proxy_scores" not in trial.user_attrs
