@@ -20,6 +20,7 @@ _HOMES = {
     "RunConfig": "config",
     "SearchConfig": "config",
     "VerifyConfig": "config",
+    "allow_code": "permission",
     "compare": "compare.session",
     "decorate_study": "export.dashboard",
     "distill": "distill.session",

@@ -6,6 +6,7 @@ A new family is one file and one line in `FAMILIES`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,13 +16,13 @@ from nasproxy.config import Config
 from nasproxy.errors import ConfigError, unknown_name
 from nasproxy.models.alexnet import AlexNet, AlexNetConfig
 from nasproxy.models.base import initialize
+from nasproxy.models.builder import BUILDER, BuilderConfig, build_by_code
 from nasproxy.models.convnet import ConvNet, ConvNetConfig
 from nasproxy.models.mlp import MLP, MLPConfig
 from nasproxy.models.resnet import ResNet18, ResNet18Config
 
 Architecture = dict[str, Any]
 """Plain JSON values: `{"family": "convnet", "depth": 3, ...}`."""
-
 
 FAMILIES: dict[str, tuple[type[Config], type[nn.Module]]] = {
     "convnet": (ConvNetConfig, ConvNet),
@@ -36,6 +37,7 @@ def check_architecture(architecture: Architecture, image_shape: tuple[int, int, 
 
     Raises:
         ConfigError: naming the fault.
+        SearchSpaceError: it takes code that may not or cannot be imported.
     """
     config: Any = parse_architecture(architecture)[0]
     config.check(image_shape)
@@ -51,8 +53,11 @@ def build_model(
 
     Raises:
         ConfigError: the architecture is malformed or does not fit the images.
+        SearchSpaceError: it takes code that may not or cannot be imported.
     """
     config, network = parse_architecture(architecture)
+    if isinstance(config, BuilderConfig):  # code of the user's initializes its networks itself
+        return build_by_code(config, image_shape, num_classes, generator)
     model = network(config, image_shape, num_classes)
     if generator is not None:
         initialize(model, generator)
@@ -81,14 +86,16 @@ def named_architecture(name: str, width: int | None = None) -> Architecture:
     raise ConfigError(unknown_name("model", name, known))
 
 
-def parse_architecture(architecture: Architecture) -> tuple[Config, type[nn.Module]]:
-    """Return an architecture's validated settings and the class of its network.
+def parse_architecture(architecture: Architecture) -> tuple[Config, Callable[..., nn.Module]]:
+    """Return an architecture's validated settings and what makes its network; no code is imported.
 
     Raises:
         ConfigError: the family is unknown or a setting is malformed.
     """
     settings = dict(architecture)
     family = str(settings.pop("family", "convnet"))
+    if family == BUILDER:
+        return BuilderConfig.parse(settings, where=BUILDER), build_by_code
     if family not in FAMILIES:
         raise ConfigError(unknown_name("family of networks", family, FAMILIES))
     config_class, network = FAMILIES[family]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -66,6 +67,15 @@ class Work:
 
     def _kill(self, number: int, report: ReportTo) -> None:
         os.kill(os.getpid(), number)
+
+    def _killed_once(self, marker: str, report: ReportTo) -> str:
+        """Tell something, be killed, and the second time go on."""
+        report(0, 0.25)
+        if not Path(marker).exists():
+            Path(marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        report(1, 0.5)
+        return "done"
 
     def _unpicklable(self, number: int, report: ReportTo) -> object:
         return threading.Lock()

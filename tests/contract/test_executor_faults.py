@@ -37,7 +37,7 @@ FAULTS = {
     "hangs": (TIME, ("hang", 1000), TIMED_OUT),
     "hangs in Python": (TIME, ("spin", 0), TIMED_OUT),
     "exits": (NONE, ("die", 3), "worker process ended with exit code 3"),
-    "is killed": (NONE, ("kill", signal.SIGKILL), "worker process was killed by SIGKILL"),
+    "is killed": (NONE, ("kill", signal.SIGKILL), "worker process was killed by SIGKILL.* 3 times"),
     "breaks off": (NONE, ("close", 0), "worker process was killed by SIGKILL|exit code"),
     "cannot be sent": (NONE, ("unpicklable", 0), "result cannot be sent: .*cannot pickle"),
     "cannot be read": (NONE, ("unreadable", 0), "result cannot be read: .*no number"),
@@ -66,6 +66,14 @@ def test_a_fault_costs_its_task_alone(fault):
     assert [outcomes[key].value for key in (0, 2, 3)] == [4, 7, 12]
     assert outcomes[1].value is None
     assert re.match(reason, outcomes[1].error), outcomes[1].error
+
+
+def test_a_task_whose_worker_was_killed_is_done_again(tmp_path):
+    """As where another program took all memory; what it had told is not told twice."""
+    payloads = [("square", 1), ("killed_once", str(tmp_path / "marker")), ("square", 2)]
+    outcomes, reports = drive(ProcessExecutor(WORK, 1), payloads)
+    assert [outcomes[key].value for key in range(3)] == [4, "done", 7]
+    assert reports == [(1, 0, 0.25), (1, 1, 0.5)]
 
 
 def test_faults_beside_others_that_go_on():
