@@ -43,6 +43,10 @@ def shown(value: object, most: int = 300) -> str:
 def unknown_name(what: str, name: str, choices: Iterable[str]) -> str:
     """Say that `name` is unknown, list the choices and the nearest one."""
     known = sorted(choices)
-    near = difflib.get_close_matches(name[:100], known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {shown(name)}: choose from {', '.join(known)}{hint}"
+    return f"unknown {what} {shown(name)}: choose from {', '.join(known)}{nearest(name, known)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that comes nearest to `name`; nothing where none is near."""
+    near = difflib.get_close_matches(name[:100], list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -9,6 +9,7 @@ import typer
 
 from nasproxy.cli import options
 from nasproxy.cli.settings import given
+from nasproxy.cli.table import fitted_table
 from nasproxy.cli.terminal import Terminal, guarded
 
 
@@ -47,7 +48,6 @@ def bench_command(
     from nasproxy.bench.plan import BenchConfig
     from nasproxy.bench.session import bench
     from nasproxy.bench.table import all_tables
-    from nasproxy.cli.study import rich_table
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     config = BenchConfig.make(
@@ -63,6 +63,6 @@ def bench_command(
             config, folder, device=choose_device(device), only=only or (), again=again, watch=watch
         )
     for table in all_tables(record)[:-1]:
-        terminal.say(rich_table(table))
+        terminal.say(fitted_table(table))
     terminal.say(f"Report: {folder / 'bench.html'}, {folder / 'bench.md'}")
     terminal.finish({"out": str(folder), **record})

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nasproxy import permission
 from nasproxy.cli import options
-from nasproxy.cli.settings import default_folder, given
-from nasproxy.cli.study import rich_table
+from nasproxy.cli.settings import default_folder, given, read_settings
+from nasproxy.cli.table import fitted_table
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
@@ -17,17 +18,15 @@ if TYPE_CHECKING:
 
 _TRUTH = "Options of the ground truth"
 _JUDGE = "Options of the judgement"
+SPARE = ("rho, averaged", "tau-b", "by")
+"""Columns of the ranking that a narrow terminal may lack; the report has them."""
 
 
 @guarded
 def compare_command(
     dataset: options.OptionalDataset = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings; options given here go first.")
-    ] = None,
-    space: Annotated[
-        str | None, typer.Option(help="Name of a space, or a .toml file [default: convnet].")
-    ] = None,
+    config: options.SettingsFile = None,
+    space: options.OptionalSpace = None,
     proxies: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,6 +92,7 @@ def compare_command(
             "--judge-only", help="Judge what --out holds; train nothing.", rich_help_panel=_JUDGE
         ),
     ] = False,
+    allow_code: options.AllowCode = False,
     workers: options.Workers = None,
     data_dir: options.DataDir = None,
     image_size: options.ImageSize = None,
@@ -113,7 +113,10 @@ def compare_command(
     from nasproxy.data.dataset import load_dataset
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
+    if allow_code:
+        permission.allow_code()
     pairs = tuple(part for text in sums or () for part in text.split(","))
+    check_measure(measure)
     if judge_only:
         folder = judged_folder(out)
     else:
@@ -143,7 +146,7 @@ def compare_command(
     judgement = conclude(
         folder, sums=pairs, measure=measure, num_resamples=resamples, seed=seed or 0
     )
-    terminal.say(rich_table(ranking_table(judgement)))
+    terminal.say(fitted_table(ranking_table(judgement), spare=SPARE))
     terminal.say(f"\n{judgement.verdict}\n")
     terminal.say(f"Report: {folder / HTML_FILE}, {folder / MARKDOWN_FILE}")
     terminal.finish({"out": str(folder), **judgement.to_dict()})
@@ -169,23 +172,31 @@ def compare_settings(
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
     from nasproxy.compare.contestant import read_contestants
-    from nasproxy.config import CompareConfig, read_toml
+    from nasproxy.config import CompareConfig
     from nasproxy.errors import ConfigError
 
-    values: dict[str, Any] = read_toml(path) if path else {}
-    for name in ("data", "recipe"):
-        if not isinstance(values.get(name, {}), dict):
-            raise ConfigError(f"{name} must be a table in {path}, got {values[name]!r}")
+    values = read_settings(path, data, "recipe")
     if not isinstance(values.get("contestants", []), list):
         raise ConfigError(
             f"contestants must be tables [[contestants]] in {path}, got {values['contestants']!r}"
         )
-    values["data"] = {**values.get("data", {}), **data}
-    if "dataset" not in values["data"]:
-        raise ConfigError("no data set is named: use --dataset, or [data] dataset in --config")
     values["recipe"] = {**values.get("recipe", {}), **recipe}
     values["contestants"] = [*values.get("contestants", []), *read_contestants(texts)]
     return CompareConfig.parse({**values, **options})
+
+
+def check_measure(name: str | None) -> None:
+    """Refuse what nothing is ever ranked by; whether the contestants have it shows later.
+
+    Raises:
+        ConfigError: naming what there is.
+    """
+    from nasproxy.compare.training import MEASURES
+    from nasproxy.errors import ConfigError, unknown_name
+
+    known = (*MEASURES, "score", "ranks")
+    if name is not None and name not in known:
+        raise ConfigError(unknown_name("measure", name, known) + " (--measure)")
 
 
 def number_or_all(text: str | None) -> int | str | None:

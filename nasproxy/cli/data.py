@@ -9,7 +9,7 @@ import typer
 
 from nasproxy.cli import options
 from nasproxy.cli.settings import data_settings
-from nasproxy.cli.terminal import Terminal, guarded
+from nasproxy.cli.terminal import Terminal, guarded, printable
 from nasproxy.progress import Watch
 
 if TYPE_CHECKING:
@@ -129,8 +129,9 @@ def count_table(counts: list[dict[str, Any]], rows: int = 30) -> Table:
     for column in counts[0]:
         table.add_column(column, justify="left" if column == "class" else "right")
     for row in counts[:rows]:
-        cells = (str(value) for value in row.values())  # a class's name may hold anything
-        table.add_row(*(Text("".join(c if c.isprintable() else "?" for c in s)) for s in cells))
+        # a class's name may hold anything
+        cells = (printable(" ".join(str(value).split())) for value in row.values())
+        table.add_row(*map(Text, cells))
     if len(counts) > rows:
         table.add_row(f"... and {len(counts) - rows} more")
     sums = [sum(row[column] for row in counts) for column in list(counts[0])[1:]]

@@ -36,7 +36,7 @@ def distill_command(
     preset: Annotated[
         str | None, typer.Option(help="cpu or paper [default: what fits the device].")
     ] = None,
-    iterations: Annotated[int | None, typer.Option(help="Updates of the images.")] = None,
+    iterations: options.Iterations = None,
     width: Annotated[int | None, typer.Option(help="Of the matching ConvNet.")] = None,
     depth: Annotated[int | None, typer.Option(help="Of the matching ConvNet.")] = None,
     norm: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nasproxy import permission
 from nasproxy.cli import options
 from nasproxy.cli.terminal import Terminal, guarded
 
@@ -31,6 +32,7 @@ def export_command(
     epochs: Annotated[
         int | None, typer.Option(help="On the full data [default: the verification's].")
     ] = None,
+    allow_code: options.AllowCode = False,
     data_dir: options.DataDir = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -43,6 +45,8 @@ def export_command(
     from nasproxy.export.session import export
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
+    if allow_code:
+        permission.allow_code()
     if best and trial is not None:
         raise ConfigError(f"--best and --trial {trial} exclude each other: give one of them")
     chosen = choose_device(device)

@@ -10,10 +10,20 @@ import typer
 _COMMON = "Common options"
 _DATA = "Data options"
 _ENGINE = "Engine options"
+_SIZE = "Small and fast networks"
 _DATASETS = "digits, mnist, fashion-mnist, mhist[:PATH], folder:PATH or npz:FILE."
+_SPACES = "Name of a search space, or a .toml file."
 
 DatasetOption = Annotated[str, typer.Option("--dataset", help=_DATASETS, show_default=False)]
 OptionalDataset = Annotated[str | None, typer.Option("--dataset", help=_DATASETS)]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file of settings; options given here go first."),
+]
+Space = Annotated[str, typer.Option("--space", help=_SPACES)]
+OptionalSpace = Annotated[
+    str | None, typer.Option("--space", help=f"{_SPACES[:-1]} [default: convnet].")
+]
 DataDir = Annotated[
     str | None,
     typer.Option(
@@ -55,6 +65,35 @@ Metric = Annotated[
         help="What counts: accuracy, balanced_accuracy or auc [default: accuracy].",
     ),
 ]
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        help="accuracy (the metric), then what shall be small beside it: params, flops, latency; "
+        "as accuracy,params [default: accuracy].",
+        rich_help_panel=_SIZE,
+    ),
+]
+MaxParams = Annotated[
+    int | None,
+    typer.Option(
+        "--max-params", help="Trainable parameters, at most [default: any].", rich_help_panel=_SIZE
+    ),
+]
+MaxFlops = Annotated[
+    int | None,
+    typer.Option(
+        "--max-flops", help="FLOPs of one image, at most [default: any].", rich_help_panel=_SIZE
+    ),
+]
+MaxLatency = Annotated[
+    float | None,
+    typer.Option(
+        "--max-latency-ms",
+        help="Milliseconds for one image on this device, one thread, at most [default: any].",
+        rich_help_panel=_SIZE,
+    ),
+]
 Trust = Annotated[
     int | None,
     typer.Option(
@@ -71,7 +110,30 @@ RequireTrust = Annotated[
     bool,
     typer.Option("--require-trust", help="Do not search on a proxy that ranks as chance does."),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option("--calibrate", help="Choose the recipe on the trust check's architectures first."),
+]
 Ipc = Annotated[int | None, typer.Option("--ipc", help="Images per class [default: 10].")]
+Iterations = Annotated[
+    int | None, typer.Option("--iterations", help="Updates of the synthetic images.")
+]
+Trials = Annotated[int | None, typer.Option("--trials", help="Candidates [default: 60].")]
+Top = Annotated[int | None, typer.Option("--top", help="Best candidates to verify [default: 5].")]
+UniformSample = Annotated[
+    int | None,
+    typer.Option("--uniform", help="Uniformly drawn candidates to verify [default: 20]."),
+]
+FullEpochs = Annotated[
+    int | None,
+    typer.Option("--epochs", help="On the full data [default: 3 to 20, by number of images]."),
+]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code", help="Import the builder of networks that the space names: trusted code."
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
 ProxyFolder = Annotated[Path, typer.Argument(help="Folder of the proxy.", show_default=False)]
 Out = Annotated[

@@ -68,7 +68,14 @@ def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("  noise ceiling", with_interval("noise_ceiling")),
         *checked,
         ("distilling", seconds("distill_seconds")),
-        *([("trust check", seconds("trust_seconds"))] if trust else []),
+        *(
+            (name, seconds(key))
+            for name, key in (
+                ("choice of recipe", "calibration_seconds"),
+                ("trust check", "trust_seconds"),
+            )
+            if summary[key] is not None
+        ),
         ("search on the proxy", seconds("search_seconds")),
         ("verification", seconds("verify_seconds")),
         (f"search on full data ({summary['full_search_is']})", seconds("full_search_seconds")),

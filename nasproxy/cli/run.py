@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nasproxy import permission
 from nasproxy.cli import options
 from nasproxy.cli.report import show
-from nasproxy.cli.settings import default_folder, given
+from nasproxy.cli.settings import default_folder, given, goal_settings, read_settings
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
@@ -19,26 +20,28 @@ if TYPE_CHECKING:
 @guarded
 def run_command(
     dataset: options.OptionalDataset = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings; options given here go first.")
-    ] = None,
-    space: Annotated[str | None, typer.Option(help="Search space [default: convnet].")] = None,
+    config: options.SettingsFile = None,
+    space: options.OptionalSpace = None,
     proxy: Annotated[
         str | None, typer.Option(help="synthetic, random, ... [default: synthetic].")
     ] = None,
     ipc: options.Ipc = None,
-    iterations: Annotated[int | None, typer.Option(help="Of the distillation.")] = None,
-    trials: Annotated[int | None, typer.Option(help="Candidates [default: 60].")] = None,
-    top: Annotated[int | None, typer.Option(help="Verified best [default: 5].")] = None,
-    uniform: Annotated[int | None, typer.Option(help="Verified sample [default: 20].")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="On the full data [default: 3 to 20, by number of images].")
-    ] = None,
+    iterations: options.Iterations = None,
+    trials: options.Trials = None,
+    top: options.Top = None,
+    uniform: options.UniformSample = None,
+    epochs: options.FullEpochs = None,
     trust: options.Trust = None,
     trust_epochs: options.TrustEpochs = None,
     require_trust: options.RequireTrust = False,
+    calibrate: options.Calibrate = False,
+    allow_code: options.AllowCode = False,
     workers: options.Workers = None,
     metric: options.Metric = None,
+    objective: options.Objective = None,
+    max_params: options.MaxParams = None,
+    max_flops: options.MaxFlops = None,
+    max_latency_ms: options.MaxLatency = None,
     data_dir: options.DataDir = None,
     image_size: options.ImageSize = None,
     group_column: options.GroupColumn = None,
@@ -55,6 +58,8 @@ def run_command(
     from nasproxy.pipeline import run
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
+    if allow_code:
+        permission.allow_code()
     settings = run_settings(
         config,
         data=given(
@@ -64,9 +69,16 @@ def run_command(
         ),
         distill=given(ipc=ipc, iterations=iterations, seed=seed),
         trust=given(
-            architectures=trust, epochs=trust_epochs, required=require_trust or None
+            architectures=trust, epochs=trust_epochs, required=require_trust or None,
+            calibrate=calibrate or None,
         ),
-        search=given(space=space, trials=trials, metric=metric, seed=seed),
+        search={
+            **given(space=space, trials=trials, metric=metric, seed=seed),
+            **goal_settings(
+                objective, max_params=max_params, max_flops=max_flops,
+                max_latency_ms=max_latency_ms,
+            ),
+        },
         verify=given(top=top, uniform=uniform, epochs=epochs, seed=seed),
         proxy=proxy,
     )  # fmt: skip
@@ -77,23 +89,19 @@ def run_command(
     terminal.finish({"out": str(folder), **summary})
 
 
-def run_settings(path: Path | None, *, proxy: str | None, **sections: dict[str, Any]) -> RunConfig:
+def run_settings(
+    path: Path | None, *, data: dict[str, Any], proxy: str | None, **sections: dict[str, Any]
+) -> RunConfig:
     """Merge a file of settings, if any, with what was given on the command line.
 
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig, read_toml
-    from nasproxy.errors import ConfigError
+    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig
 
-    values: dict[str, Any] = read_toml(path) if path else {}
+    values = read_settings(path, data, *sections)
     for name, options_given in sections.items():
-        section = values.get(name, {})
-        if not isinstance(section, dict):
-            raise ConfigError(f"{name} must be a table in {path}, got {section!r}")
-        values[name] = {**section, **options_given}
-    if "dataset" not in values["data"]:
-        raise ConfigError("no data set is named: use --dataset, or [data] dataset in --config")
+        values[name] = {**values.get(name, {}), **options_given}
     presets = DISTILL_PRESETS.get(str(values["distill"].get("method", "datadam")), {"cpu": {}})
     values["distill"] = {**presets["cpu"], **values["distill"]}
     if recipe := values["verify"].get("recipe"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nasproxy import permission
 from nasproxy.cli import options
 from nasproxy.cli.settings import (
     data_settings,
@@ -16,11 +17,13 @@ from nasproxy.cli.settings import (
     distill_settings,
     engine_settings,
     given,
+    goal_settings,
 )
+from nasproxy.cli.table import fitted_table
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from nasproxy.report.agreement import TrustJudgement
 
@@ -28,13 +31,17 @@ if TYPE_CHECKING:
 @guarded
 def search_command(
     dataset: options.DatasetOption,
-    space: Annotated[str, typer.Option(help="Name of a space, or a .toml file.")] = "convnet",
+    space: options.Space = "convnet",
     proxy: Annotated[
         str, typer.Option(help="synthetic, random, kcenter, full, or the folder of a proxy.")
     ] = "synthetic",
     ipc: options.Ipc = None,
-    trials: Annotated[int | None, typer.Option(help="Candidates [default: 60].")] = None,
+    trials: options.Trials = None,
     metric: options.Metric = None,
+    objective: options.Objective = None,
+    max_params: options.MaxParams = None,
+    max_flops: options.MaxFlops = None,
+    max_latency_ms: options.MaxLatency = None,
     sampler: Annotated[
         str | None, typer.Option(help="tpe, random, grid, gp or nsga2 [default: tpe].")
     ] = None,
@@ -44,6 +51,9 @@ def search_command(
     uniform: Annotated[
         int | None, typer.Option(help="Trials drawn uniformly first [default: a third].")
     ] = None,
+    lag: Annotated[
+        int | None, typer.Option(help="Trials a learning sampler may be ahead [default: 8].")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 1].")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="On the proxy [default: 300; 3 on full].")
@@ -52,6 +62,8 @@ def search_command(
     trust: options.Trust = None,
     trust_epochs: options.TrustEpochs = None,
     require_trust: options.RequireTrust = False,
+    calibrate: options.Calibrate = False,
+    allow_code: options.AllowCode = False,
     workers: options.Workers = None,
     engine: options.EngineOption = None,
     candidate_timeout: options.CandidateTimeout = None,
@@ -86,6 +98,8 @@ def search_command(
     from nasproxy.config import SEARCH_RECIPE, SearchConfig, TrustConfig, full_recipe
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
+    if allow_code:
+        permission.allow_code()
     chosen = choose_device(device)
     crew = engine_settings(
         engine, timeout=candidate_timeout, memory=candidate_memory,
@@ -94,21 +108,29 @@ def search_command(
     recipe = {**SEARCH_RECIPE.to_dict(), **given(epochs=epochs, lr=lr)}
     settings = given(
         space=space, trials=trials, metric=metric, sampler=sampler, pruner=pruner,
-        uniform_trials=uniform, seeds=seeds, seed=seed,
+        uniform_trials=uniform, lag=lag, seeds=seeds, seed=seed,
     )  # fmt: skip
-    config = SearchConfig.parse({**settings, "recipe": recipe}, "search")
-    checking = TrustConfig.parse(
-        given(architectures=trust, epochs=trust_epochs, required=require_trust or None), "trust"
+    goal = goal_settings(
+        objective, max_params=max_params, max_flops=max_flops, max_latency_ms=max_latency_ms
     )
+    config = SearchConfig.parse({**settings, **goal, "recipe": recipe}, "search")
+    checking = TrustConfig.parse(
+        given(
+            architectures=trust, epochs=trust_epochs, required=require_trust or None,
+            calibrate=calibrate or None,
+        ),
+        "trust",
+    )  # fmt: skip
     from nasproxy.data.dataset import load_dataset
-    from nasproxy.pipeline import check_trust, open_proxy
+    from nasproxy.pipeline import check_trust, choose_recipe, open_proxy
+    from nasproxy.search.limit import check_goal
     from nasproxy.search.objective import check_metric
     from nasproxy.search.session import search
     from nasproxy.search.space import load_space
     from nasproxy.search.storage import check_storage
     from nasproxy.training.evaluate import count_classes
 
-    load_space(space)  # a mistake in it should not cost a distillation
+    searched = load_space(space)  # a mistake in it should not cost a distillation
     if storage is not None:  # nor one in this
         check_storage(storage)
     folder = out or default_folder(dataset, Path(space).stem, Path(proxy).name)
@@ -119,6 +141,7 @@ def search_command(
     with terminal.watching() as watch:
         data = load_dataset(described, watch=watch).to(chosen)
         check_metric(config.metric, data)
+        check_goal(searched, data, config, storage, watch)
         if proxy == "full":
             recipe = {**full_recipe(len(data.train)).to_dict(), **given(epochs=epochs, lr=lr)}
             config = config.replace(recipe=recipe)
@@ -126,10 +149,15 @@ def search_command(
             proxy, data, folder, distill_settings(None, chosen, ipc=ipc, seed=seed),
             ipc=ipc, watch=watch,
         )  # fmt: skip
+        config, calibration = choose_recipe(
+            data, opened, config, checking, folder, workers=workers, engine=crew, watch=watch
+        )
         judgement = check_trust(
             data, opened, config, checking, folder, workers=workers, engine=crew, watch=watch
         )
-    for line in trust_lines(judgement, kind=opened.manifest.kind):
+    if calibration is not None:
+        terminal.say(f"Recipe: {calibration.sentence}")
+    for line in trust_lines(judgement, kind=opened.manifest.kind, chosen=calibration is not None):
         terminal.say(line)
     with terminal.watching() as watch:
         candidates = search(
@@ -138,17 +166,24 @@ def search_command(
             lease_seconds=lease, watch=watch,
         )  # fmt: skip
     counts = count_classes(data.validation, data.num_classes)
-    terminal.say(candidate_table(candidates, metric=config.metric, class_counts=counts))
+    terminal.say(
+        candidate_table(candidates, metric=config.metric, class_counts=counts, costs=config.costs)
+    )
     terminal.say(f"Inspect: nasproxy dashboard {folder}\nNext:    nasproxy verify {folder}")
     found = None if judgement is None else judgement.to_dict()
-    terminal.finish({"out": str(folder), "trust": found, "candidates": candidates})
+    tried = None if calibration is None else calibration.to_dict()
+    terminal.finish(
+        {"out": str(folder), "trust": found, "calibration": tried, "candidates": candidates}
+    )
 
 
-def trust_lines(judgement: TrustJudgement | None, *, kind: str) -> list[str]:
+def trust_lines(judgement: TrustJudgement | None, *, kind: str, chosen: bool = False) -> list[str]:
     """Say what the check of the proxy found; a warning has said so where it is bad news."""
     if judgement is None:
         return ["No trust check: the proxy is the full data."] if kind == "full" else []
-    return [f"Trust check: {judgement.sentence}"] if judgement.told_from_chance else []
+    flatters = " (the recipe was chosen on the same architectures, so this flatters)"
+    said = f"Trust check: {judgement.sentence}" + (flatters if chosen else "")
+    return [said] if judgement.told_from_chance else []
 
 
 def candidate_table(
@@ -157,11 +192,14 @@ def candidate_table(
     *,
     metric: str = "accuracy",
     class_counts: Sequence[int] = (),
-) -> Table:
-    """Lay out the best candidates, with all scores where accuracy alone would mislead."""
-    from rich.table import Table
-    from rich.text import Text
+    costs: Sequence[str] = (),
+) -> RichTable:
+    """Lay out the best candidates, with all scores where accuracy alone would mislead.
 
+    Where there are costs to keep small, they are the best of the Pareto front.
+    """
+    from nasproxy.config import COST_FIELDS
+    from nasproxy.report.table import Table
     from nasproxy.training.metric import (
         METRIC_NAMES,
         majority_class_rate,
@@ -176,23 +214,35 @@ def candidate_table(
     varied = varied_settings([c["architecture"] for c in candidates])
     failed = sum(c["status"] == "failed" for c in candidates)
     title = f"Best of {len(candidates)} candidates" + (f" ({failed} failed)" if failed else "")
+    if costs:
+        scored = [c for c in scored if c["pareto"]]
+        title = f"Pareto front, {len(scored)} of{title.removeprefix('Best of')}"
+        title += f"; the best {rows}" if len(scored) > rows else ""
     names = ["proxy"]
     if len(shown) > 1:
         rate = majority_class_rate(class_counts)
         title += f" by {METRIC_NAMES[metric]}" + (f"; majority class {rate:.1%}" if rate else "")
         names = [short_name(name) for name in shown]
-    table = Table(title=title, title_justify="left")
-    for name in ("trial", "architecture", *names, "params", "seconds"):
-        table.add_column(name, justify="left" if name == "architecture" else "right")
-    for candidate in scored[:rows]:
-        table.add_row(
+    more = [(name, COST_FIELDS[name]) for name in costs if name != "params"]
+    heads = [{"flops": "FLOPs", "latency": "ms"}[name] for name, _ in more]
+    lines = [
+        (
             str(candidate["trial"]),
-            Text(architecture_text(candidate["architecture"], varied)),
+            architecture_text(candidate["architecture"], varied),
             *(score_text({name: candidate[f"proxy_{name}"]}, [name]) for name in shown),
             f"{candidate['num_params']:,}",
+            *(_cost_text(candidate[field]) for _, field in more),
             f"{candidate['seconds']:.1f}",
         )
-    return table
+        for candidate in scored[:rows]
+    ]
+    header = ("trial", "architecture", *names, "params", *heads, "seconds")
+    other = short_name("accuracy" if metric == "auc" else "auc")
+    return fitted_table(Table(title, header, lines), spare=("seconds", other))
+
+
+def _cost_text(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
 def varied_settings(architectures: list[dict[str, Any]]) -> list[str]:

@@ -17,6 +17,44 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def goal_settings(
+    objective: str | None,
+    *,
+    max_params: int | None,
+    max_flops: int | None,
+    max_latency_ms: float | None,
+) -> dict[str, Any]:
+    """Return the settings of a search's objectives, named one after another, and limits."""
+    names = None if objective is None else [word.strip() for word in objective.split(",")]
+    return given(
+        objectives=names, max_params=max_params, max_flops=max_flops, max_latency_ms=max_latency_ms
+    )
+
+
+def read_settings(path: Path | None, data: dict[str, Any], *tables: str) -> dict[str, Any]:
+    """Read a file of settings, if any; options of the data set go before what it says of it.
+
+    Args:
+        path: of the TOML file.
+        data: options of the data set that were given.
+        tables: settings of the file that have to be tables, besides `data`.
+
+    Raises:
+        ConfigError: the file cannot be read, one of those is no table, or no data set is named.
+    """
+    from nasproxy.config import read_toml
+    from nasproxy.errors import ConfigError
+
+    values: dict[str, Any] = read_toml(path) if path else {}
+    for name in ("data", *tables):
+        if not isinstance(values.get(name, {}), dict):
+            raise ConfigError(f"{name} must be a table in {path}, got {values[name]!r}")
+    values["data"] = {**values.get("data", {}), **data}
+    if "dataset" not in values["data"]:
+        raise ConfigError("no data set is named: use --dataset, or [data] dataset in --config")
+    return values
+
+
 def engine_settings(
     name: str | None,
     *,

@@ -8,22 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nasproxy.cli import options
-from nasproxy.cli.settings import default_folder, given
+from nasproxy.cli.settings import default_folder, given, read_settings
+from nasproxy.cli.table import fitted_table
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
-    from nasproxy.report.table import Table
     from nasproxy.study.plan import StudyConfig
+
+
+SPARE = (
+    "n",
+    "seconds",
+    "the study's way: rho, same best",
+    "with distilling",
+    "the study",
+    "epochs",
+)
+"""Columns that a narrow terminal may lack; the report has them."""
 
 
 @guarded
 def study_command(
     dataset: options.OptionalDataset = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings; options given here go first.")
-    ] = None,
+    config: options.SettingsFile = None,
     ipc: options.Ipc = None,
     model: Annotated[str | None, typer.Option(help="Network [default: convnet-3].")] = None,
     width: Annotated[
@@ -72,7 +79,7 @@ def study_command(
         )  # fmt: skip
     for table in (network_table(summary), search_table(summary)):
         if table.rows:
-            terminal.say(rich_table(table))
+            terminal.say(fitted_table(table, spare=SPARE))
     if summary["missing"]:
         terminal.say(f"{len(summary['missing'])} rows are not run yet")
     terminal.say(f"Report: {folder / 'study.html'}, {folder / 'study.md'}")
@@ -85,17 +92,10 @@ def study_settings(path: Path | None, data: dict[str, Any], options: dict[str, A
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import DATADAM_PRESETS, PAD_PRESETS, read_toml
-    from nasproxy.errors import ConfigError
+    from nasproxy.config import DATADAM_PRESETS, PAD_PRESETS
     from nasproxy.study.plan import StudyConfig
 
-    values: dict[str, Any] = read_toml(path) if path else {}
-    for name in ("data", "datadam", "pad"):
-        if not isinstance(values.get(name, {}), dict):
-            raise ConfigError(f"{name} must be a table in {path}, got {values[name]!r}")
-    values["data"] = {**values.get("data", {}), **data}
-    if "dataset" not in values["data"]:
-        raise ConfigError("no data set is named: use --dataset, or [data] dataset in --config")
+    values = read_settings(path, data, "datadam", "pad")
     values["datadam"] = {**DATADAM_PRESETS["cpu"], **values.get("datadam", {})}
     values["pad"] = {**PAD_PRESETS["cpu"], **values.get("pad", {})}
     return StudyConfig.parse({**values, **options})
@@ -116,16 +116,3 @@ def named_folders(texts: list[str]) -> dict[str, Path]:
             raise ConfigError(f"--proxy takes NAME=DIR, got {text!r}")
         found[name] = Path(folder)
     return found
-
-
-def rich_table(table: Table) -> RichTable:
-    """Turn a table of text into one for the terminal."""
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(title=table.title, title_justify="left")
-    for name in table.header:
-        shown.add_column(name)
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    return shown

@@ -44,7 +44,7 @@ class Terminal:
         from rich.console import Console
 
         if isinstance(content, str):
-            Console(highlight=False, soft_wrap=True).print(_shown(content), markup=False)
+            Console(highlight=False, soft_wrap=True).print(printable(content), markup=False)
         else:
             Console(highlight=False).print(_in_house_style(content))
 
@@ -106,7 +106,7 @@ def _warnings_in_a_line() -> Iterator[None]:
             before(message, category, filename, lineno, file, line)
         elif str(message) not in shown:
             shown.add(str(message))
-            print(f"Warning: {_shown(' '.join(str(message).split()))}", file=sys.stderr)
+            print(f"Warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
@@ -117,11 +117,11 @@ def _warnings_in_a_line() -> Iterator[None]:
 def leave(message: str, code: int) -> None:
     """Print a line to stderr and exit."""
     if message:
-        print(_shown(" ".join(message.split())), file=sys.stderr)
+        print(printable(" ".join(message.split())), file=sys.stderr)
     raise SystemExit(code)
 
 
-def _shown(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what a terminal would take for a command: names come from the user's files."""
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
@@ -136,6 +136,7 @@ def _in_house_style(content: Any) -> Any:
         content.pad_edge = False
         content.title_style, content.title_justify = "bold", "left"
         content.header_style, content.border_style = "bold", "dim"
+        content.caption_style, content.caption_justify = "dim", "left"
     return content
 
 
@@ -179,7 +180,7 @@ def _plain_watch(clock: Callable[[], float] = time.monotonic) -> Watch:
         rate = (progress.done - before) / (now - start) if now - start >= 1 else None
         pace = ", ".join(filter(None, (rate_text(rate), left_text(progress, rate))))
         parts = (stage, f"{progress.done}/{progress.total}", pace and f"({pace})", progress.message)
-        print(_shown(" ".join(filter(None, parts))), file=sys.stderr, flush=True)
+        print(printable(" ".join(filter(None, parts))), file=sys.stderr, flush=True)
 
     return watch
 
@@ -207,7 +208,7 @@ def _bars(console: Console | None = None) -> Iterator[Watch]:
             tasks[progress.stage],
             completed=progress.done,
             total=progress.total,
-            message=_shown(progress.message),
+            message=printable(progress.message),
         )
 
     with bars:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nasproxy import permission
 from nasproxy.cli import options
 from nasproxy.cli.search import architecture_text, varied_settings
 from nasproxy.cli.settings import engine_settings, given
@@ -21,17 +22,14 @@ if TYPE_CHECKING:
 @guarded
 def verify_command(
     folder: options.RunFolder,
-    top: Annotated[int | None, typer.Option(help="Best candidates [default: 5].")] = None,
-    uniform: Annotated[
-        int | None, typer.Option(help="Uniformly drawn candidates [default: 20].")
-    ] = None,
+    top: options.Top = None,
+    uniform: options.UniformSample = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 2].")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="On the full data [default: 3 to 20, by number of images].")
-    ] = None,
+    epochs: options.FullEpochs = None,
     trainings: Annotated[
         Path | None, typer.Option(help="Finished trainings, shared by runs [default: in the run].")
     ] = None,
+    allow_code: options.AllowCode = False,
     workers: options.Workers = None,
     engine: options.EngineOption = None,
     candidate_timeout: options.CandidateTimeout = None,
@@ -48,6 +46,8 @@ def verify_command(
     from nasproxy.run_folder import read_run
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
+    if allow_code:
+        permission.allow_code()
     crew = engine_settings(
         engine, timeout=candidate_timeout, memory=candidate_memory,
         address=ray_address, gpus=gpus_per_candidate,

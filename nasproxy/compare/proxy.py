@@ -19,7 +19,7 @@ from nasproxy.proxy.store import (
     save_proxy,
     seal,
 )
-from nasproxy.proxy.teacher import NUM_TEACHERS, TEACHER_EPOCHS, TEMPERATURE, teach
+from nasproxy.proxy.teacher import NUM_TEACHERS, TEMPERATURE, teach
 
 
 class ProxyStock:
@@ -126,7 +126,7 @@ class ProxyStock:
             proxy.images,
             experts=self._folder / "teachers",
             num_teachers=NUM_TEACHERS,
-            epochs=TEACHER_EPOCHS,
+            epochs=None,
             temperature=TEMPERATURE,
             seed=self._config.seed,
             workers=self._workers,

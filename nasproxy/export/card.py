@@ -28,7 +28,7 @@ network = torch.export.load({file!r}).module()  # only files that you trust
 # pixels: torch float32 (N, {shape}) in [0, 1]
 with torch.inference_mode():
     probabilities = network(pixels)""",
-    "safetensors": """import json, torch
+    "safetensors": """{permission}import json, torch
 from safetensors.torch import load_file
 from nasproxy.models.family import build_model
 with open({facts!r}) as file:
@@ -39,6 +39,10 @@ mean, std = (torch.tensor(facts[name]).view(1, -1, 1, 1) for name in ("mean", "s
 with torch.inference_mode():  # pixels: torch float32 (N, {shape}) in [0, 1]
     probabilities = network((pixels - mean) / std).softmax(1)""",
 }
+PERMISSION = """import nasproxy
+nasproxy.allow_code()  # imports {builder} from this folder: only code that you trust
+"""
+"""Before the snippet of a network that a function of the user's makes."""
 MAX_CLASSES_NAMED = 50
 
 
@@ -66,7 +70,7 @@ def render_card(
         "with antialiasing, as in training; divide bytes by 255.",
         f"- Output: {facts['output']}.",
         f"- Classes, in order: {_classes(facts['class_names'])}.",
-        f"```python\n{_snippet(form, path, shape)}\n```",
+        f"```python\n{_snippet(form, path, facts)}\n```",
         "## Scores",
         _score_table(facts),
         _on_scores(facts),
@@ -80,8 +84,14 @@ def render_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _snippet(form: str, path: Path, shape: str) -> str:
-    return SNIPPETS[form].format(file=path.name, facts=f"{path.name}.json", shape=shape)
+def _snippet(form: str, path: Path, facts: dict[str, Any]) -> str:
+    builder = facts["architecture"].get("builder")
+    return SNIPPETS[form].format(
+        file=path.name,
+        facts=f"{path.name}.json",
+        shape=", ".join(map(str, facts["image_shape"])),
+        permission="" if builder is None else PERMISSION.format(builder=_clean(builder)),
+    )
 
 
 def _score_table(facts: dict[str, Any]) -> str:

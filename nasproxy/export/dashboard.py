@@ -24,7 +24,10 @@ from nasproxy.training.metric import METRIC_NAMES, METRICS
 STUDY_NAME = "search"
 """Of the study in a run's own storage."""
 PICTURE_FILE = "final.png"
-COPIED = ("architecture", "num_params", "num_flops", "seconds", "status", "origin", "reason")
+COPIED = (
+    "architecture", "num_params", "num_flops", "latency_ms", "pareto", "seconds", "status",
+    "origin", "reason",
+)  # fmt: skip
 
 
 def decorate_study(

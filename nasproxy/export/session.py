@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from nasproxy._files import read_json, sha256_of, write_bytes, write_json
-from nasproxy.config import DataConfig, VerifyConfig
+from nasproxy.config import DataConfig, Recipe, VerifyConfig
 from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.errors import ArtifactError, ConfigError
 from nasproxy.export.card import MARK, render_card
@@ -16,28 +16,33 @@ from nasproxy.export.choice import choose
 from nasproxy.export.facts import describe
 from nasproxy.export.formats import FORMATS, check_format, pack
 from nasproxy.export.network import ExportedNetwork
-from nasproxy.export.training import train_or_recall
+from nasproxy.export.training import Trained, train_or_recall
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.report.field import take_object, take_optional_object
-from nasproxy.report.record import load_records
+from nasproxy.report.record import Candidate, Records, Verified, load_records
 from nasproxy.run_folder import locked, read_run
 
 NUM_CHECKED = 8
 """Validation images that an exported file is compared on."""
 
 
+class _Order(NamedTuple):
+    """What is exported, and how it is trained: `seed` is the root seed of the trainings."""
+
+    folder: Path
+    records: Records
+    candidate: Candidate
+    verified: Verified | None
+    dataset: Dataset
+    recipe: Recipe
+    seed: int
+
+
 def export(
-    folder: Path | str,
-    *,
-    out: Path | str | None = None,
-    form: str | None = None,
-    trial: int | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-    data_dir: str | None = None,
-    device: torch.device | None = None,
-    watch: Watch = unwatched,
-) -> dict[str, Any]:
+    folder: Path | str, *, out: Path | str | None = None, form: str | None = None,
+    trial: int | None = None, epochs: int | None = None, seed: int | None = None,
+    data_dir: str | None = None, device: torch.device | None = None, watch: Watch = unwatched,
+) -> dict[str, Any]:  # fmt: skip
     """Train a network of a run on the full data and write it for other programs.
 
     Args:
@@ -61,38 +66,57 @@ def export(
     """
     folder = Path(folder)
     path, form = _target(folder, out, form)
+    order = _take_order(folder, trial, epochs, seed, data_dir=data_dir, device=device, watch=watch)
+    with locked(folder):
+        watch(Progress("export", 0, 2, f"training trial {order.candidate.trial}"))
+        trained = train_or_recall(
+            order.dataset, order.candidate.architecture, order.recipe, order.seed, folder
+        )
+        watch(Progress("export", 1, 2, f"writing {form}"))
+        done = _write(order, trained, path, form)
+    watch(Progress("export", 2, 2, str(path)))
+    return done
+
+
+def _take_order(
+    folder: Path, trial: int | None, epochs: int | None, seed: int | None, *,
+    data_dir: str | None, device: torch.device | None, watch: Watch,
+) -> _Order:  # fmt: skip
+    """Choose the candidate, and read how and on what the run's verification trains."""
     records = load_records(folder)
     candidate, verified = choose(records, folder, trial)
     run = read_run(folder)
     dataset = _load(run, folder, data_dir, watch).to(device or torch.device("cpu"))
-    settings = VerifyConfig.parse(
-        {
-            "seed": run.get("seed", 0),
-            **take_optional_object(run["config"], "verify", f"{folder}: config"),
-        },
-        "verify",
-    )
+    recorded = take_optional_object(run["config"], "verify", f"{folder}: config")
+    settings = VerifyConfig.parse({"seed": run.get("seed", 0), **recorded}, "verify")
     recipe = settings.full_recipe(len(dataset.train))
-    recipe = recipe if epochs is None else recipe.replace(epochs=epochs)
-    root = settings.seed if seed is None else seed
-    with locked(folder):
-        watch(Progress("export", 0, 2, f"training trial {candidate.trial}"))
-        trained = train_or_recall(dataset, candidate.architecture, recipe, root, folder)
-        watch(Progress("export", 1, 2, f"writing {form}"))
-        facts = describe(
-            records, candidate, verified,
-            dataset=dataset, trained=trained, recipe=recipe, seed=root, folder=folder,
-        )  # fmt: skip
-        network = ExportedNetwork(trained.network, dataset.normalization).eval()
-        images = dataset.validation.images[:NUM_CHECKED].cpu()
-        packed = pack(form, network, dataset.normalization.undo(images), facts)
-        digest = sha256_of([packed.content])
-        card = render_card(facts, path, form=form, sha256=digest, difference=packed.difference)
-        write_bytes(path, packed.content)
-        if form == "safetensors":
-            write_json(_beside(path, ".json"), facts)
-        write_bytes(_beside(path, ".md"), card.encode())
-    watch(Progress("export", 2, 2, str(path)))
+    return _Order(
+        folder=folder,
+        records=records,
+        candidate=candidate,
+        verified=verified,
+        dataset=dataset,
+        recipe=recipe if epochs is None else recipe.replace(epochs=epochs),
+        seed=settings.seed if seed is None else seed,
+    )
+
+
+def _write(order: _Order, trained: Trained, path: Path, form: str) -> dict[str, Any]:
+    """Write the file and what lies beside it."""
+    dataset = order.dataset
+    facts = describe(
+        order.records, order.candidate, order.verified,
+        dataset=dataset, trained=trained, recipe=order.recipe, seed=order.seed, folder=order.folder,
+    )  # fmt: skip
+    network = ExportedNetwork(trained.network, dataset.normalization).eval()
+    images = dataset.validation.images[:NUM_CHECKED].cpu()
+    packed = pack(form, network, dataset.normalization.undo(images), facts)
+    digest = sha256_of([packed.content])
+    card = render_card(facts, path, form=form, sha256=digest, difference=packed.difference)
+    write_bytes(path, packed.content)
+    if form == "safetensors":
+        write_json(_beside(path, ".json"), facts)
+    write_bytes(_beside(path, ".md"), card.encode())
     return {
         "out": str(path),
         "card": str(_beside(path, ".md")),
