@@ -28,7 +28,7 @@ from nasproxy.run_folder import flat
 from nasproxy.search.objective import CandidateResult, directions
 from nasproxy.search.proposal import Proposer
 from nasproxy.search.space import Params, SearchSpace
-from nasproxy.search.storage import create_study, open_storage
+from nasproxy.search.storage import create_study, open_storage, quick_commits
 from nasproxy.training.metric import mean_score
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class ArchitectureStudy:
         self.space = space
         self.num_trials = min(config.trials, len(points))
         self._config = config
-        self._storage = open_storage(storage)
+        self._storage = self._database = open_storage(storage)
         self._study = create_study(
             self._storage, storage, name,
             directions=directions(config), pruner=_build_pruner(config),
@@ -129,7 +129,7 @@ class ArchitectureStudy:
 
     def driving(self) -> AbstractContextManager[None]:
         """Return a context in which this driver's trials stay its own."""
-        return contextlib.nullcontext()
+        return quick_commits(self._database)
 
     def take(self) -> int | None:
         """Return a trial to be run now, marked as running; None where there is none now."""

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from nasproxy.errors import ArtifactError, ConfigError
-from nasproxy.search.storage import mask, open_storage, patiently, recordable
+from nasproxy.search.storage import (
+    create_study,
+    mask,
+    open_storage,
+    patiently,
+    quick_commits,
+    recordable,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +74,48 @@ def test_patience_has_an_end():
     calls.clear()
     with pytest.raises(SQLAlchemyError, match="away"):
         patiently(act, 0.05)
+
+
+def journal_mode(path: Path) -> str:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def test_quick_commits_leave_a_single_file_behind(tmp_path):
+    path = tmp_path / "study.db"
+    storage = open_storage(f"sqlite:///{path}")
+    study = create_study(storage, "sqlite", "s")
+    with quick_commits(storage):
+        study.set_user_attr("during", 1)
+        assert journal_mode(path) == "wal"
+    assert journal_mode(path) == "delete"
+    assert [file.name for file in tmp_path.iterdir()] == ["study.db"]
+    study.set_user_attr("after", 2)
+    found = create_study(open_storage(f"sqlite:///{path}"), "sqlite", "s")
+    assert found.user_attrs == {"during": 1, "after": 2}
+
+
+def test_what_a_killed_process_committed_stays(tmp_path):
+    code = """
+import os, sys
+from nasproxy.search.storage import create_study, open_storage, quick_commits
+storage = open_storage(sys.argv[1])
+study = create_study(storage, "sqlite", "s")
+with quick_commits(storage):
+    study.set_user_attr("kept", 1)
+    os.kill(os.getpid(), 9)
+"""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    done = subprocess.run([sys.executable, "-c", code, url], check=False)
+    assert done.returncode == -9
+    storage = open_storage(url)
+    assert create_study(storage, "sqlite", "s").user_attrs == {"kept": 1}
+    with quick_commits(storage):
+        pass
+    assert journal_mode(tmp_path / "study.db") == "delete"
+
+
+def test_other_storages_are_left_alone(tmp_path):
+    storage = open_storage(f"journal:///{tmp_path / 'journal.log'}")
+    with quick_commits(storage):
+        create_study(storage, "journal", "s")
