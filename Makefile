@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz lint docs clean
+.PHONY: demo test test-all scale fuzz lint docs clean
 
 demo: .venv/installed
 	$(BIN)/nasproxy demo
@@ -9,8 +9,14 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-test-all: .venv/installed-test
+# PostgreSQL's programs are the system's to install (apt-get install postgresql); without them the
+# tests that need them are skipped
+test-all: .venv/installed-all
 	$(BIN)/python -m pytest -q
+	$(BIN)/python tests/reliability/faults.py --out results/reliability
+
+scale: .venv/installed-all
+	$(BIN)/python tests/scale/simulate.py all --out results/scale --picture docs/scale.svg
 
 TARGET ?= manifest proxy run candidates verification timings trust comparison expert-record \
 	expert checkpoint space settings npz idx idx-gz table groups picture
@@ -39,6 +45,10 @@ docs: .venv/installed-docs
 .venv/installed-test: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test,lint,dashboard,export,browser]"
 	touch $@ .venv/installed
+
+.venv/installed-all: .venv/installed-test
+	$(BIN)/python -m pip install --quiet --editable ".[ray,postgres,grpc]"
+	touch $@
 
 .venv/installed-docs: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"

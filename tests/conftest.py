@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from nasproxy import permission
 from nasproxy.config import Augmentation, DataConfig, Recipe, SearchConfig
 from nasproxy.data.dataset import Dataset, LabelledImages, Normalization, load_dataset
 from nasproxy.proxy.coreset import make_baseline
@@ -36,6 +38,24 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("XDG_CACHE_HOME", nowhere)
     monkeypatch.setenv("HOME", nowhere)
     monkeypatch.setenv("NASPROXY_CACHE", str(tmp_path_factory.getbasetemp() / "decoded"))
+    monkeypatch.setattr(permission, "_FOLDERS", [])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.fixture
+def write_module(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Writes modules for builders into `tmp_path`; those that were imported are forgotten."""
+
+    def write(text: str, name: str = "nets") -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        return path
+
+    before = set(sys.modules)
+    yield write
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

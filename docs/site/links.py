@@ -32,7 +32,7 @@ def on_files(files: Files, config: Any) -> Files:
         if path in seen or not (ROOT / path).is_file():
             continue
         seen.add(path)
-        added = File.generated(config, PLACE + path, abs_src_path=str(ROOT / path))
+        added = File.generated(config, _place(path), abs_src_path=str(ROOT / path))
         files.append(added)
         if path.endswith(".md"):
             waiting += _outside(added.content_string, PurePosixPath(path))
@@ -50,13 +50,18 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
         path = _resolve(target, home)
         if path is None:
             return match[0]
-        inside = path.removeprefix("docs/") if path.startswith("docs/") else PLACE + path
+        inside = path.removeprefix("docs/") if path.startswith("docs/") else _place(path)
         if files.get_file_from_path(inside) is None:
             return match[0] if (ROOT / path).is_file() or not (ROOT / path).exists() else text
         return f"{mark}[{text}]({os.path.relpath(inside, here.parent)}{anchor})"
 
     parts = _CODE.split(markdown)
     return "".join(part if i % 2 else _LINK.sub(replace, part) for i, part in enumerate(parts))
+
+
+def _place(path: str) -> str:
+    """Say where a file goes; `report.html` would be taken for the page made of `report.md`."""
+    return PLACE + re.sub(r"\.html$", "-page.html", path)
 
 
 def _outside(markdown: str, home: PurePosixPath) -> list[str]:

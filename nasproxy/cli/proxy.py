@@ -25,7 +25,9 @@ def make_command(
         str, typer.Option(help="hard, or soft: what teachers trained on all images say.")
     ] = "hard",
     teachers: Annotated[int | None, typer.Option(help="For soft labels [default: 2].")] = None,
-    teacher_epochs: Annotated[int | None, typer.Option(help="On all images [default: as verify].")] = None,
+    teacher_epochs: Annotated[
+        int | None, typer.Option(help="On all images [default: as verify].")
+    ] = None,
     temperature: Annotated[
         float | None, typer.Option(help="Of soft labels: softer above 1 [default: 4].")
     ] = None,

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 from nasproxy.errors import NasproxyError
 
+RETRIES = 2
+"""Times a task is begun anew whose worker was killed from outside, or whose node died."""
+
 
 class Task(NamedTuple):
     """A piece of work: `payload` is handed to the work function."""

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import model_validator
 
 from nasproxy.config.base import Config
+from nasproxy.errors import nearest
 
 ENGINES = ("serial", "processes", "ray")
 
@@ -38,9 +39,10 @@ class EngineConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.name not in (None, *ENGINES):
+        if self.name is not None and self.name not in ENGINES:
             raise ValueError(
                 f"engine must be serial, processes or ray, got {self.name!r} (--engine)"
+                + nearest(self.name, ENGINES)
             )
         for value, words, flag in (
             (self.timeout_seconds, "seconds of a candidate", "--candidate-timeout"),

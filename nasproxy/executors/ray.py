@@ -17,13 +17,12 @@ from ray.exceptions import RayError, RaySystemError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nasproxy.errors import ConfigError, EvaluationError
-from nasproxy.executors.base import Outcome, Report, Task, Work
+from nasproxy.executors.base import RETRIES, Outcome, Report, Task, Work
 from nasproxy.executors.engine import EngineConfig
 from nasproxy.executors.limits import TimeLimit
 from nasproxy.executors.ray_worker import Mailbox, attend, last_line, put_work
+from nasproxy.permission import code_folders
 
-RETRIES = 2
-"""Times a task is begun anew whose worker or node died."""
 _KNOCK_SECONDS = 10.0
 _PENDING_CALLS = 100_000
 """Workers that may wait for an answer at once."""
@@ -152,7 +151,9 @@ class _Crew:
             .remote()
         )
         # A worker process is used again, with a GPU, too: what it has read of the work stays.
-        self._attend = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0, max_calls=0)(attend)
+        self._attend: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0, max_calls=0)(
+            attend
+        )
         self._memory_bytes = engine.memory_bytes
         self._work = put_work(work)
 
@@ -185,7 +186,12 @@ class _Crew:
     def _begin(self, attempt: _Attempt) -> None:
         attempt.deadline = float("inf")  # until it says that it has begun: it may have to queue
         ref = self._attend.remote(
-            [self._work], attempt.task, attempt.number, self._mailbox, self._memory_bytes
+            [self._work],
+            attempt.task,
+            attempt.number,
+            self._mailbox,
+            self._memory_bytes,
+            folders=code_folders(),
         )
         self._running[ref] = attempt
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from nasproxy.errors import ConfigError
 from nasproxy.executors.base import Outcome, Stopped, Task, Work, perform
 from nasproxy.executors.limits import bounded_memory
+from nasproxy.permission import allow_code
 
 Event = tuple[int, int | None, float]
 """Number of an attempt, step and value of a report; no step: the attempt has begun."""
@@ -58,6 +59,8 @@ def attend(
     attempt: int,
     mailbox: Any,
     memory_bytes: int | None,
+    *,
+    folders: tuple[str, ...] = (),
 ) -> Outcome:
     """Do one task, on any node.
 
@@ -67,10 +70,13 @@ def attend(
         attempt: its number.
         mailbox: handle of the Mailbox.
         memory_bytes: that the task may allocate.
+        folders: where the driver allows code to be found; none: it allows none.
 
     Raises:
         ConfigError: this node cannot make sense of the work.
     """
+    for folder in folders:
+        allow_code(folder)
     torch.set_num_threads(1)
 
     def report(step: int, value: float) -> None:

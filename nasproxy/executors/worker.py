@@ -14,6 +14,7 @@ import torch.multiprocessing
 from nasproxy._memory import keep_freed_memory
 from nasproxy.executors.base import Outcome, Report, Stopped, Task, Work, perform
 from nasproxy.executors.limits import bounded_memory, interrupts_kept, prepare_worker
+from nasproxy.permission import allow_code, code_folders
 
 _READY = "ready"
 _PATIENCE_SECONDS = 5.0
@@ -26,7 +27,7 @@ class Worker:
         context = torch.multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(theirs, work, memory_bytes), daemon=True
+            target=_serve, args=(theirs, work, memory_bytes, code_folders()), daemon=True
         )
         with interrupts_kept():
             self._process.start()
@@ -34,6 +35,7 @@ class Worker:
         self.task: Task | None = None
         self.ready = False
         self.alive = True
+        self.was_killed = False
 
     def begin(self, task: Task) -> None:
         """Hand over a task."""
@@ -63,6 +65,7 @@ class Worker:
         assert self.task is not None
         if reason is None:
             self._wait()
+            self.was_killed = self._process.exitcode == -signal.SIGKILL
         self._kill()
         outcome = Outcome(self.task.key, error=reason or _why_it_died(self._process.exitcode))
         self.task = None
@@ -104,8 +107,15 @@ def _why_it_died(code: int | None) -> str:
     return f"worker process ended with exit code {code}"
 
 
-def _serve(connection: Connection[Any, Any], work: Work, memory_bytes: int | None) -> None:
-    """Do tasks until the driver is gone."""
+def _serve(
+    connection: Connection[Any, Any],
+    work: Work,
+    memory_bytes: int | None,
+    folders: tuple[str, ...],
+) -> None:
+    """Do tasks until the driver is gone; what it allows is allowed here."""
+    for folder in folders:
+        allow_code(folder)
     prepare_worker()
     keep_freed_memory()
     torch.set_num_threads(1)

@@ -98,7 +98,8 @@ def quick_commits(storage: BaseStorage) -> Iterator[None]:
 
     A dozen commits a trial would each wait several milliseconds. With a write-ahead log they wait
     at checkpoints alone: what a killed process has committed stays, and a power cut may cost the
-    last trials, not the file. Afterwards it is a single file again, unless another process reads it.
+    last trials, not the file. Afterwards it is a single file again, unless another process
+    reads it.
     """
     engine = storage.engine if isinstance(storage, RDBStorage) else None
     if engine is None or engine.dialect.name != "sqlite":

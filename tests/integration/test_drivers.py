@@ -26,11 +26,14 @@ SCRIPT = Path(__file__).with_name("drive_study.py")
 TRIALS = 14
 
 
-def start(storage: str, log: Path, *, trials=TRIALS, seconds=0.1, lease=3.0) -> subprocess.Popen:
+def start(
+    storage: str, log: Path, *, trials=TRIALS, seconds=0.1, lease=3.0, environment=None
+) -> subprocess.Popen:
     words = [storage, log.stem, trials, seconds, lease, log]
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *map(str, words)], stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, str(SCRIPT), *map(str, words)],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

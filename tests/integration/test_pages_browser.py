@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import CHROMIUM, MISSING
 from PIL import Image
 
 from nasproxy.bench.page import render_html as render_bench
@@ -21,7 +22,6 @@ from nasproxy.study.page import render_html as render_study
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = Path("/usr/bin/chromium")
 PHONE = {"width": 375, "height": 800}
 EVIL = '</script><script>window.evil=1</script>"\'><img src=x onerror="window.evil=1">'
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(20, 23, 26)"
@@ -147,11 +147,11 @@ PAGES: dict[str, tuple[Callable[[Path, Any], str], set[str]]] = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not there")
+    if CHROMIUM is None:
+        pytest.skip(MISSING)
     with playwright.sync_playwright() as driver:
         started = driver.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
         yield started
         started.close()

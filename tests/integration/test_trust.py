@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from commands import invoke, invoke_json
@@ -56,3 +57,28 @@ def test_the_whole_pipeline_checks_too(finished_run: Path) -> None:
     assert len(trust["architectures"]) == 4 == report["trust"]["num_architectures"]
     assert report["trust"]["sentence"] == trust["sentence"]
     assert "Trust check before the search" in (finished_run / "report.html").read_text()
+
+
+def test_a_recipe_chosen_first(tmp_path: Path) -> None:
+    settings = ("--trust", "6", "--trust-epochs", "0.2", "--calibrate")
+    command = arguments(tmp_path, *settings)
+    result = invoke(*command)
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"^Recipe: of \d recipes on 5 architectures", result.stdout, re.MULTILINE)
+    assert result.stderr.index("calibration ") < result.stderr.index("search ")
+    found = invoke_json(*command)  # gone on with: nothing is chosen again
+    report = invoke_json("report", tmp_path / "run")
+    assert report["calibration"] == found["calibration"]
+    assert report["calibration_seconds"] > 0
+    assert report["trust_seconds"] is None
+    assert found["trust"]["num_architectures"] == 5
+    chosen = found["calibration"]["recipe"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["search"][
+        "recipe"
+    ] == chosen  # fmt: skip
+
+
+def test_no_recipe_without_a_check(tmp_path: Path) -> None:
+    result = invoke(*arguments(tmp_path, "--trust", "0", "--calibrate"))
+    assert result.exit_code == 2
+    assert "calibrate takes architectures >= 6, got 0" in result.stderr

@@ -102,6 +102,14 @@ RECORDS: dict[str, Any] = {
             for architecture in ARCHITECTURES
         ],
     },
+    "calibration.json": {
+        "architectures": [{"architecture": architecture} for architecture in ARCHITECTURES],
+        "options": [
+            {"changes": {}, "first_rho": 0.5, "rho": 0.5, "p_value": 0.3},
+            {"changes": {"lr": 0.1}, "first_rho": -0.5, "rho": None, "p_value": None},
+        ],
+        "chosen": 0, "num_first": 3, "num_trainings": 9, "margin": 0.15, "recipe": {"epochs": 60},
+    },
 }  # fmt: skip
 
 

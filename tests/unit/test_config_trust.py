@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasproxy.config import RunConfig, TrustConfig
+from nasproxy.config import Recipe, RecipeChange, RunConfig, SearchConfig, TrustConfig
 from nasproxy.errors import ConfigError
 
 
@@ -34,6 +34,29 @@ def test_too_few_to_rank(number):
 def test_what_is_required_must_be_checked():
     with pytest.raises(ConfigError, match="--require-trust, --trust 0"):
         TrustConfig.parse({"architectures": 0, "required": True}, "trust")
+
+
+def test_a_recipe_takes_architectures_to_be_chosen_on():
+    for number in (0, 5):
+        with pytest.raises(ConfigError, match=rf"calibrate takes .* >= 6, got {number}.*--trust"):
+            TrustConfig.parse({"architectures": number, "calibrate": True}, "trust")
+
+
+def test_a_change_of_the_recipe():
+    search = SearchConfig(recipe=Recipe(epochs=7, momentum=0.5))
+    changed = RecipeChange(lr=0.3, labels="hard").applied(search)
+    assert changed.recipe == Recipe(epochs=7, momentum=0.5, lr=0.3)
+    assert changed.labels == "hard"
+    assert RecipeChange().applied(changed) == changed
+    assert RecipeChange(lr=0.3).changes() == {"lr": 0.3}
+
+
+def test_recipes_in_a_table():
+    trust = {"calibrate": True, "recipes": [{"epochs": 10, "lr": 0.1}]}
+    config = RunConfig.parse({"data": {"dataset": "digits"}, "trust": trust})
+    assert config.trust.recipes == (RecipeChange(epochs=10, lr=0.1),)
+    with pytest.raises(ConfigError, match=r"trust.recipes.0.epochs must be .* got 0"):
+        RunConfig.parse({"data": {"dataset": "digits"}, "trust": {"recipes": [{"epochs": 0}]}})
 
 
 def test_a_table_of_its_own():

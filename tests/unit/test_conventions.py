@@ -76,6 +76,20 @@ def test_nothing_that_runs_foreign_code(path):
         assert not any(k.arg == "shell" for k in node.keywords), f"shell: {node.lineno}"
 
 
+def test_what_a_file_names_is_imported_in_one_place():
+    """Everywhere else, what is imported by name is a name of ours."""
+    names = {"import_module", "find_spec", "__import__"}
+    found = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition(".")[2] in names
+        and not isinstance(node.args[0], ast.Constant)
+    }
+    assert found - {"__init__.py", "export/formats.py"} == {"models/builder.py"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_chance_comes_from_a_generator(path):
     """No global seed is set or used: `torch.rand` and its kind are given a generator."""

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nasproxy.errors import ConfigError
-from nasproxy.verify.select import select_top, select_uniform
+from nasproxy.errors import ArtifactError, ConfigError
+from nasproxy.verify.select import check_candidates, select_top, select_uniform
 
 
 def candidate(trial, accuracy, params=100, *, status="complete", origin="uniform"):
@@ -69,3 +69,16 @@ def test_too_few_uniform_candidates():
     with pytest.raises(ConfigError, match=r"5 uniformly .* 4 are there: use --uniform 4"):
         select_uniform(CANDIDATES, 5, 0, covers_space=False)
     assert select_uniform([], 0, 0, covers_space=False) == []
+
+
+def test_the_pareto_front_comes_first():
+    on_front = {0, 6, 8}
+    candidates = [{**c, "pareto": c["trial"] in on_front} for c in CANDIDATES]
+    assert [c["trial"] for c in select_top(candidates, 5)] == [6, 0, 8, 2, 4]
+    assert [c["trial"] for c in select_top(candidates, 2)] == [6, 0]
+
+
+def test_a_front_that_is_no_truth_value():
+    entry = {**candidate(4, 0.5), "architecture": {}, "pareto": "yes"}
+    with pytest.raises(ArtifactError, match="entry 0: pareto cannot be 'yes'"):
+        check_candidates([entry], "candidates.json")
