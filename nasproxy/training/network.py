@@ -132,7 +132,8 @@ def _chance_of_its_own(model: nn.Module, seed: int) -> Iterator[None]:
         yield
         return
     with torch.random.fork_rng():
-        torch.manual_seed(named_seed(seed, "forward"))
+        for default in (torch.default_generator, *torch.cuda.default_generators):
+            default.manual_seed(named_seed(seed, "forward"))
         yield
 
 

@@ -89,13 +89,13 @@ class Meter:
         self._num_trials = num_trials
         self._limit = limit_seconds
         self.trial_seconds: list[float] = []
-        self._last = 0.0
-        self._begun = time.process_time()
+        self._begun = self._last = 0.0
 
     def __call__(self, progress: Any) -> None:
         now = time.process_time()
         if self._last:  # the first has waited for all workers to be fed
             self.trial_seconds.append(now - self._last)
+        self._begun = self._begun or now
         self._last = now
         if len(self.trial_seconds) >= self._num_trials or now - self._begun > self._limit:
             raise EnoughError

@@ -78,7 +78,8 @@ def test_trainings_of_verify_are_served(digits, searched, tmp_path):
     """The same names: what verify has trained is never trained again, and the other way round."""
     shared = tmp_path / "shared"
     config = VerifyConfig(top=0, uniform=3, seeds=2, recipe=RECIPE)
-    verified = verify(digits, searched.folder, config, trainings=shared, engine="serial")
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    verified = verify(digits, folder, config, trainings=shared, engine="serial")
     files = {path.name for path in shared.iterdir()}
     seen = []
     space = load_space(searched.config.space)
