@@ -77,6 +77,7 @@ def parse(text: str) -> Any:
     """
     text = re.sub(r"[\[\]]", "", text).rstrip("&| ")
     words = shlex.split(text, comments=True)[1:]
+    words = [re.sub(r"\$\w+", "1", word) for word in words]  # the shell's variables
     words = ["1" if PLACEHOLDER.fullmatch(word) else word.split("|")[0] for word in words]
     command: Any = typer.main.get_command(app)
     name = "nasproxy"
