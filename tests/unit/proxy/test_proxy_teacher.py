@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasproxy.config import full_recipe, PADConfig
+from nasproxy.config import PADConfig, full_recipe
 from nasproxy.distill.pad import PAD
 from nasproxy.errors import ArtifactError, ConfigError
 from nasproxy.progress import unwatched
