@@ -26,7 +26,7 @@ def fill_disk(ground: Ground, tally: Tally, count: int) -> None:
 
 
 def lock_disk(ground: Ground, tally: Tally, count: int) -> None:
-    """Make the disk read-only while a search writes to it, and then writable again."""
+    """Make the disk of a search that was killed read-only, and then writable again."""
     chance = random.Random(6)
     for _ in range(3 * count):
         if tally.injected < count and tally.skipped is None:

@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[str, Callable[[Ground, Tally, int], None], int]] = {
         "candidates that raise, are NaN, allocate, hang, leave or kill themselves", _misbehave, 18,
     ),
     "full": ("a full disk in a search", _disks("fill_disk"), 6),
-    "read-only": ("a disk that becomes read-only in a search", _disks("lock_disk"), 4),
+    "read-only": ("a disk that is read-only when a killed search goes on", _disks("lock_disk"), 4),
     "driver": ("SIGKILL of one of two drivers", _drivers("kill_shared_drivers"), 6),
     "database": ("PostgreSQL gone and back under 4 drivers", _drivers("take_database_away"), 4),
     "clock": ("wall clocks moved by up to a day", _drivers("move_clocks"), 20),

@@ -3,20 +3,17 @@
 kind=$1 place=$2 size=$3 pause=$4
 shift 4
 mount -t tmpfs -o "size=$size" tmpfs "$place/disk" || exit 77
-if [ "$kind" = read-only ]; then
-    "$@" 2>"$place/said" >"$place/out" &
-    command=$!
-    while [ ! -s "$place/disk/run/study.db" ] && kill -0 $command 2>/dev/null; do sleep 0.05; done
+if [ "$kind" = read-only ]; then # no disk becomes so while a file on it is open for writing
+    "$@" >/dev/null 2>&1 &
+    while [ ! -s "$place/disk/run/study.db" ] && kill -0 $! 2>/dev/null; do sleep 0.05; done
     sleep "$pause"
-    # files that are open for writing keep a disk writable: the mount alone is locked
-    mount -o remount,bind,ro "$place/disk"
-    wait $command
-else
-    "$@" 2>"$place/said" >"$place/out"
+    kill -9 $! 2>/dev/null
+    wait $!
+    mount -o remount,ro "$place/disk" || exit 77
 fi
+"$@" 2>"$place/said" >"$place/out"
 echo $? >"$place/code"
-if [ "$kind" = read-only ]; then mount -o remount,bind,rw "$place/disk"; fi
-mount -o remount,size=100m "$place/disk"
+mount -o remount,rw,size=100m "$place/disk"
 "$@" 2>"$place/said-again" >"$place/out-again"
 code=$?
 cp -r "$place/disk" "$place/copy"
