@@ -32,6 +32,7 @@ def _patience():
     """A busy machine starts workers slowly; the token is no file of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_register_timeout_seconds", "600")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 more than ours would get them no turn
         patch.setenv("RAY_AUTH_TOKEN", "0" * 64)
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
