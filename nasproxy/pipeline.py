@@ -9,7 +9,14 @@ from typing import Any
 import torch
 
 from nasproxy._files import write_json
-from nasproxy.config import DistillConfig, RecipeChange, RunConfig, SearchConfig, TrustConfig
+from nasproxy.config import (
+    DistillConfig,
+    RecipeChange,
+    RunConfig,
+    SearchConfig,
+    TrustConfig,
+    search_recipe,
+)
 from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.distill.session import distill
 from nasproxy.errors import ConfigError, DataWarning, EvaluationError, unknown_name
@@ -31,7 +38,7 @@ from nasproxy.search.space import load_space
 from nasproxy.search.trust import train_for_trust
 from nasproxy.verify.session import verify
 
-PROXY_CHOICES = ("synthetic", *SELECTIONS, "full")
+PROXY_CHOICES = ("synthetic", *SELECTIONS, "full", "early")
 
 
 def open_proxy(
@@ -47,8 +54,8 @@ def open_proxy(
     """Turn the user's `--proxy` into a proxy.
 
     `synthetic` is the run's own, else the newest that fits the data set beside the run or under
-    `runs/`, else one is distilled into the run's folder. A path is that proxy. Any other name is
-    a baseline of real images.
+    `runs/`, else one is distilled into the run's folder. A path is that proxy. `early` is the full
+    data, for a recipe that stops early. Any other name is a baseline of real images.
 
     Args:
         choice: a name from `PROXY_CHOICES`, or the folder of a proxy.
@@ -74,7 +81,8 @@ def open_proxy(
             own = found
         return _load(own, dataset, device)
     if choice in PROXY_CHOICES:
-        return make_baseline(dataset, choice, ipc or config.ipc, config.seed)
+        kind = "full" if choice == "early" else choice
+        return make_baseline(dataset, kind, ipc or config.ipc, config.seed)
     if Path(choice).is_dir():
         return _load(Path(choice), dataset, device)
     raise ConfigError(unknown_name("proxy", choice, PROXY_CHOICES) + ", or the folder of a proxy")
@@ -107,7 +115,7 @@ def choose_recipe(
 
     Returns:
         The settings of the search with the recipe that was chosen, and what was found; None where
-        nothing was: it is turned off, or the proxy is the full data.
+        nothing was: it is turned off, or candidates train on the full data.
 
     Raises:
         ConfigError: the search began without a choice.
@@ -157,13 +165,14 @@ def check_trust(
         watch: told of every training, and what was found.
 
     Returns:
-        What was found; None where nothing was checked: the proxy is the full data, or the check
-        is turned off, or the search began without one.
+        What was found; None where nothing was checked: candidates train on the full data without
+        stopping early, or the check is turned off, or the search began without one.
 
     Raises:
         EvaluationError: the ranking cannot be told from chance and the settings require it.
     """
-    if trust.architectures == 0 or proxy.manifest.kind == "full":
+    is_whole = proxy.manifest.kind == "full" and searching.recipe.steps is None
+    if trust.architectures == 0 or is_whole:
         return None
     if (folder / RUN_FILE).exists():
         check = load_trust(folder)
@@ -222,6 +231,8 @@ def run(
     if wanted > searching.num_uniform():  # what is verified as a uniform sample is drawn as one
         searching = searching.replace(uniform_trials=wanted)
     dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
+    if "recipe" not in config.search.model_fields_set:
+        searching = searching.replace(recipe=search_recipe(config.proxy, len(dataset.train)))
     check_metric(config.search.metric, dataset)
     check_goal(load_space(searching.space), dataset, searching, watch=watch)
     if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere

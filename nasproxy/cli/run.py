@@ -97,13 +97,19 @@ def run_settings(
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig
+    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig, search_recipe
 
     values = read_settings(path, data, *sections)
     for name, options_given in sections.items():
         values[name] = {**values.get(name, {}), **options_given}
     presets = DISTILL_PRESETS.get(str(values["distill"].get("method", "datadam")), {"cpu": {}})
     values["distill"] = {**presets["cpu"], **values["distill"]}
-    if recipe := values["verify"].get("recipe"):
-        values["verify"]["recipe"] = {**FULL_RECIPE.to_dict(), **recipe}
+    name = proxy or str(values.get("proxy"))
+    bases = {
+        "search": FULL_RECIPE if name == "full" else search_recipe(name, 1),
+        "verify": FULL_RECIPE,
+    }
+    for section, base in bases.items():
+        if isinstance(recipe := values[section].get("recipe"), dict):
+            values[section]["recipe"] = {**base.to_dict(), **recipe}
     return RunConfig.parse({**values, **given(proxy=proxy)})

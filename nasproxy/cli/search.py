@@ -33,7 +33,11 @@ def search_command(
     dataset: options.DatasetOption,
     space: options.Space = "convnet",
     proxy: Annotated[
-        str, typer.Option(help="synthetic, random, kcenter, full, or the folder of a proxy.")
+        str,
+        typer.Option(
+            help="early (all data, stopped early), synthetic, random, kcenter, full, or the folder "
+            "of a proxy."
+        ),
     ] = "synthetic",
     ipc: options.Ipc = None,
     trials: options.Trials = None,
@@ -57,6 +61,9 @@ def search_command(
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 1].")] = None,
     epochs: Annotated[
         int | None, typer.Option(help="On the proxy [default: 300; 3 on full].")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Instead of epochs [default: 300 with early].")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: 0.05].")] = None,
     trust: options.Trust = None,
@@ -95,7 +102,7 @@ def search_command(
 ) -> None:
     """Search a space of networks, each trained on the proxy; an Optuna study."""
     from nasproxy._environment import choose_device
-    from nasproxy.config import SEARCH_RECIPE, SearchConfig, TrustConfig, full_recipe
+    from nasproxy.config import SearchConfig, TrustConfig
 
     terminal = Terminal(as_json=as_json, quiet=quiet)
     if allow_code:
@@ -105,7 +112,7 @@ def search_command(
         engine, timeout=candidate_timeout, memory=candidate_memory,
         address=ray_address, gpus=gpus_per_candidate,
     )  # fmt: skip
-    recipe = {**SEARCH_RECIPE.to_dict(), **given(epochs=epochs, lr=lr)}
+    changes = given(epochs=epochs, steps=steps, lr=lr)
     settings = given(
         space=space, trials=trials, metric=metric, sampler=sampler, pruner=pruner,
         uniform_trials=uniform, lag=lag, seeds=seeds, seed=seed,
@@ -113,6 +120,7 @@ def search_command(
     goal = goal_settings(
         objective, max_params=max_params, max_flops=max_flops, max_latency_ms=max_latency_ms
     )
+    recipe = recipe_settings(proxy, 1, changes)
     config = SearchConfig.parse({**settings, **goal, "recipe": recipe}, "search")
     checking = TrustConfig.parse(
         given(
@@ -142,9 +150,7 @@ def search_command(
         data = load_dataset(described, watch=watch).to(chosen)
         check_metric(config.metric, data)
         check_goal(searched, data, config, storage, watch)
-        if proxy == "full":
-            recipe = {**full_recipe(len(data.train)).to_dict(), **given(epochs=epochs, lr=lr)}
-            config = config.replace(recipe=recipe)
+        config = config.replace(recipe=recipe_settings(proxy, len(data.train), changes))
         opened = open_proxy(
             proxy, data, folder, distill_settings(None, chosen, ipc=ipc, seed=seed),
             ipc=ipc, watch=watch,
@@ -175,6 +181,25 @@ def search_command(
     terminal.finish(
         {"out": str(folder), "trust": found, "calibration": tried, "candidates": candidates}
     )
+
+
+def recipe_settings(proxy: str, num_images: int, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return how candidates are trained on a proxy, or on all of so many images, with changes.
+
+    Raises:
+        ConfigError: both epochs and steps would say how long.
+    """
+    from nasproxy.config import search_recipe
+    from nasproxy.errors import ConfigError
+
+    recipe = {**search_recipe(proxy, num_images).to_dict(), **changes}
+    if "epochs" in changes and "steps" in recipe:
+        asked = f"--steps {recipe['steps']}" if "steps" in changes else "--proxy early"
+        raise ConfigError(
+            f"a training takes --epochs or --steps, got --epochs {recipe['epochs']} with {asked}: "
+            "leave out --epochs"
+        )
+    return recipe
 
 
 def trust_lines(judgement: TrustJudgement | None, *, kind: str, chosen: bool = False) -> list[str]:

@@ -16,12 +16,14 @@ from nasproxy.config.datadam import DATADAM_PRESETS, DataDAMConfig
 from nasproxy.config.distill import DISTILL_CONFIGS, DISTILL_PRESETS, DistillConfig, distill_config
 from nasproxy.config.pad import PAD_PRESETS, PADConfig
 from nasproxy.config.recipe import (
+    EARLY_RECIPE,
     FULL_RECIPE,
     PROTOCOLS,
     SEARCH_RECIPE,
     STUDY_PROTOCOL,
     Recipe,
     full_recipe,
+    search_recipe,
 )
 from nasproxy.config.run import RunConfig
 from nasproxy.config.search import COST_FIELDS, LIMITS, SearchConfig
@@ -35,6 +37,7 @@ __all__ = [
     "DIGITS",
     "DISTILL_CONFIGS",
     "DISTILL_PRESETS",
+    "EARLY_RECIPE",
     "FULL_RECIPE",
     "GENERIC",
     "LIMITS",
@@ -62,4 +65,5 @@ __all__ = [
     "distill_config",
     "full_recipe",
     "read_toml",
+    "search_recipe",
 ]

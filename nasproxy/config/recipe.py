@@ -14,6 +14,8 @@ class Recipe(Config):
     """How a network is trained and scored; part of every result."""
 
     epochs: int = Field(300, ge=1)
+    steps: int | None = Field(None, ge=1)
+    """Steps of SGD after which the training ends, whatever `epochs` says; None: all epochs."""
     batch_size: int = Field(256, ge=1)
     lr: float = Field(0.05, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -33,7 +35,7 @@ class Recipe(Config):
     @model_serializer(mode="wrap")
     def _leave_out_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Keep the records, and their hashes, of versions that did not have all settings."""
-        later = {"learned_step_size": False, "precision": "auto"}
+        later = {"steps": None, "learned_step_size": False, "precision": "auto"}
         values: dict[str, Any] = handler(self)
         return {
             name: value
@@ -41,8 +43,15 @@ class Recipe(Config):
             if name not in later or value != later[name]
         }
 
+    def num_steps(self, num_images: int) -> int:
+        """Return the steps of SGD of a training on so many images."""
+        return self.steps or self.epochs * math.ceil(num_images / self.batch_size)
+
 
 SEARCH_RECIPE = Recipe()
+EARLY_RECIPE = Recipe(epochs=1, steps=300, batch_size=100)
+"""Early stopping on the full data: the steps of 300 epochs on a proxy of 100 images, each on other
+images."""
 FULL_RECIPE = Recipe(epochs=3, recalibrate_images=0, validation_images=None)
 SMALL = 20_000
 """Training images below which full training takes smaller batches and more epochs."""
@@ -57,6 +66,18 @@ def full_recipe(num_images: int) -> Recipe:
     epochs = max(FULL_RECIPE.epochs, min(20, math.ceil(160_000 / num_images)))
     batch_size = FULL_RECIPE.batch_size if num_images >= SMALL else 64
     return FULL_RECIPE.replace(epochs=epochs, batch_size=batch_size)
+
+
+def search_recipe(proxy: str, num_images: int) -> Recipe:
+    """Return how candidates are trained unless the user says otherwise.
+
+    Args:
+        proxy: `full`, `early`, or any other name or folder.
+        num_images: of the training split.
+    """
+    if proxy == "full":
+        return full_recipe(num_images)
+    return EARLY_RECIPE if proxy == "early" else SEARCH_RECIPE
 
 
 STUDY_PROTOCOL = Recipe(

@@ -55,9 +55,16 @@ def made_with(summary: dict[str, Any]) -> str:
     return f"{summary['hardware']}; {versions}" if versions else str(summary["hardware"])
 
 
+def is_early(summary: dict[str, Any]) -> bool:
+    """Say whether candidates were trained on the full data, and stopped early."""
+    return summary["proxy"]["kind"] == "full" and summary["recipe"].get("steps") is not None
+
+
 def proxy_name(summary: dict[str, Any]) -> str:
     """Name the proxy by kind, method and size."""
     proxy = summary["proxy"]
+    if is_early(summary):
+        return f"early stopping after {summary['recipe']['steps']} steps on the full data"
     method = "" if proxy["method"] == proxy["kind"] else f" ({proxy['method']})"
     size = "" if proxy["ipc"] is None else f", {proxy['ipc']} images per class"
     return f"{proxy['kind']} proxy{method}{size}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from nasproxy.report.figures.gallery import draw_all
 from nasproxy.report.html import Page, render_page
-from nasproxy.report.markdown import made_with, proxy_name
+from nasproxy.report.markdown import is_early, made_with, proxy_name
 from nasproxy.report.picture import Picture
 from nasproxy.report.record import Records
 from nasproxy.report.table import (
@@ -57,6 +57,7 @@ def render_html(summary: dict[str, Any], records: Records, pictures: list[Pictur
 
 def _subtitle(summary: dict[str, Any]) -> str:
     epochs = summary["recipe"].get("epochs")
-    recipe = "" if epochs is None else f", {epochs} epochs on the proxy"
+    known = epochs is not None and not is_early(summary)  # whose steps are in the heading
+    recipe = f", {epochs} epochs on the proxy" if known else ""
     full = (summary["verify_recipe"] or {}).get("epochs")
     return f"space {summary['space']}{recipe}" + ("" if full is None else f", {full} on full data")

@@ -44,7 +44,10 @@ def compiling_pays(model: nn.Module, images: Tensor, recipe: Recipe) -> bool:
         return False
     with torch.no_grad():
         per_image = sum(layer.numel() for layer in model.eval().features(images[:1]).layers)
-    return per_image * len(images) * recipe.epochs >= MIN_ACTIVATIONS
+    num_seen = len(images) * recipe.epochs
+    if recipe.steps is not None:
+        num_seen = recipe.steps * min(recipe.batch_size, len(images))
+    return per_image * num_seen >= MIN_ACTIVATIONS
 
 
 def compile_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:

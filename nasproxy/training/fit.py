@@ -56,7 +56,7 @@ def fit(
         model: on the images' device.
         images: (N, C, H, W), normalised.
         targets: labels int64 (N,), or class probabilities float32 (N, K).
-        recipe: epochs, batch size, learning rate and schedule.
+        recipe: epochs or steps, batch size, learning rate and schedule.
         augmentation: drawn anew for every image and step, unless the recipe says none.
         generator: CPU source of the order of images and of the augmentation.
         forward: a compiled form of the model, used for whole batches; None: the model itself.
@@ -65,27 +65,31 @@ def fit(
         EvaluationError: the loss is no longer finite; on a GPU, some epochs later.
     """
     per_epoch = math.ceil(len(images) / recipe.batch_size)
+    num_steps = recipe.num_steps(len(images))
+    num_epochs = math.ceil(num_steps / per_epoch)
     losses = sgd(
         model,
         images,
         targets,
         recipe,
-        batches=_shuffled(len(images), recipe, generator),
-        num_steps=recipe.epochs * per_epoch,
+        batches=islice(_shuffled(len(images), recipe.batch_size, generator), num_steps),
+        num_steps=num_steps,
         augmentation=augmentation,
         generator=generator,
         forward=forward,
     )
     patience = 1 if images.device.type == "cpu" else UNREAD_EPOCHS
     unread: list[EpochLog] = []
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(1, num_epochs + 1):
         model.train()
+        left = num_steps - (epoch - 1) * per_epoch
+        num_seen = len(images) if left >= per_epoch else left * recipe.batch_size
         total = torch.zeros((), device=images.device)
         for loss in islice(losses, per_epoch):
             total += loss
-        log = EpochLog(epoch, total, len(images))
+        log = EpochLog(epoch, total, num_seen)
         unread.append(log)
-        if len(unread) == patience or epoch == recipe.epochs:
+        if len(unread) == patience or epoch == num_epochs:
             _refuse_divergence(unread)
             unread.clear()
         yield log
@@ -137,10 +141,10 @@ def sgd(
         yield run(draw) * len(draw.chosen)
 
 
-def _shuffled(count: int, recipe: Recipe, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the batches of all epochs, shuffled anew at the start of each."""
-    for _ in range(recipe.epochs):
-        yield from torch.randperm(count, generator=generator).split(recipe.batch_size)
+def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the batches of one epoch after another, shuffled anew at the start of each."""
+    while True:
+        yield from torch.randperm(count, generator=generator).split(batch_size)
 
 
 def decay(recipe: Recipe, done: float) -> float:

@@ -129,7 +129,8 @@ def test_commands_on_a_cluster(cluster, tmp_path):
     assert len(verified["verification"]) == 1
     made = invoke_json(
         "distill", "--dataset", "digits", "--method", "pad", "--ipc", "1", "--experts", "2",
-        "--expert-epochs", "2", "--iterations", "2", "--width", "4", "--no-filter",
+        "--expert-epochs", "2", "--snapshot-steps", "2", "--max-start", "3", "--match-distance",
+        "1", "--student-steps", "2", "--iterations", "2", "--width", "4", "--no-filter",
         "--out", tmp_path / "proxy", *crew,
     )  # fmt: skip
     assert made["kind"] == "synthetic"

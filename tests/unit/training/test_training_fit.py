@@ -121,3 +121,18 @@ def test_the_mean_loss_is_over_images_not_batches(data):
     model, logs = run(data, RECIPE.replace(lr=1e-30, epochs=1))
     expected = F.cross_entropy(model(data.images), data.labels).item()
     assert logs[0].loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "seen"), [(2, [32]), (3, [36]), (5, [36, 32]), (6, [36, 36])])
+def test_steps_end_a_training_in_the_middle_of_an_epoch(data, steps, seen):
+    """36 images in batches of 16, 16 and 4."""
+    _, logs = run(data, RECIPE.replace(epochs=9, steps=steps))
+    assert [log.num_images for log in logs] == seen
+    assert all(0 < log.loss < 3 for log in logs)
+
+
+def test_as_many_steps_as_the_epochs_have_are_the_same_training(data):
+    recipe = RECIPE.replace(epochs=3)
+    assert recipe.num_steps(36) == 9
+    stopped = weights(run(data, RECIPE.replace(epochs=1, steps=9), augmentation=DIGITS)[0])
+    assert torch.equal(stopped, weights(run(data, recipe, augmentation=DIGITS)[0]))

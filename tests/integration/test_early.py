@@ -1,0 +1,81 @@
+"""Search by early stopping on the full data: no proxy is made, and the search says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import invoke, invoke_json
+
+from nasproxy.config import EARLY_RECIPE, RunConfig
+
+SPACE = 'family = "mlp"\n[parameters]\n"hidden.0" = [1, 2, 4, 16, 64]\n'
+
+
+def arguments(folder: Path, *more: str) -> list[str | Path]:
+    (folder / "five.toml").write_text(SPACE)
+    return ["search", "--dataset", "digits", "--space", folder / "five.toml", "--proxy", "early",
+            "--steps", "30", "--trials", "4", "--workers", "1", "--out", folder / "run",
+            *more]  # fmt: skip
+
+
+def test_search_verify_and_report(tmp_path: Path) -> None:
+    found = invoke_json(*arguments(tmp_path, "--trust", "4", "--trust-epochs", "1"))
+    assert found["trust"]["num_architectures"] == 4  # thirty steps are no full training
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    recipe = run["config"]["search"]["recipe"]
+    assert (recipe["steps"], recipe["batch_size"]) == (30, EARLY_RECIPE.batch_size)
+    assert run["proxy"]["kind"] == "full"
+    assert not (tmp_path / "run" / "proxy.safetensors").exists()
+    invoke_json("verify", tmp_path / "run", "--top", "1", "--uniform", "3", "--epochs", "1")
+    report = invoke_json("report", tmp_path / "run")
+    assert report["distill_seconds"] < 1
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "digits: early stopping after 30 steps on the full data" in page
+    assert "epochs on the proxy" not in page
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--epochs", "3"], "--epochs 3 with --steps 30: leave out --epochs"),
+        (["--steps", "0"], "search.recipe.steps"),
+        (["--pruner", "median"], "ends after 30 steps, got 'median'"),
+    ],
+)
+def test_mistakes(tmp_path: Path, more: list[str], message: str) -> None:
+    result = invoke(*arguments(tmp_path, *more, "--quiet"))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_takes_the_recipe_that_fits_its_proxy(tmp_path: Path) -> None:
+    settings = tmp_path / "run.toml"
+    settings.write_text(
+        'proxy = "early"\n[search]\nspace = "'
+        + str(tmp_path / "five.toml")
+        + '"\n[search.recipe]\nsteps = 20\n'
+    )
+    (tmp_path / "five.toml").write_text(SPACE)
+    found = invoke_json(
+        "run", "--config", settings, "--dataset", "digits", "--trials", "3", "--trust", "0",
+        "--top", "1", "--uniform", "0", "--epochs", "1", "--workers", "1",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert found["recipe"]["steps"] == 20
+    assert found["recipe"]["batch_size"] == EARLY_RECIPE.batch_size
+
+
+def test_recipes_of_a_file_must_be_tables(tmp_path: Path) -> None:
+    settings = tmp_path / "run.toml"
+    settings.write_text('[verify]\nrecipe = "short"\n')
+    result = invoke("run", "--config", settings, "--dataset", "digits", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "verify.recipe" in result.stderr
+
+
+def test_settings_from_python_know_whether_a_recipe_was_chosen() -> None:
+    config = RunConfig.parse({"data": {"dataset": "digits"}, "proxy": "early"})
+    assert "recipe" not in config.search.model_fields_set
