@@ -34,6 +34,10 @@ class DataWarning(UserWarning):
     """Something about a data set that its owner should know, though work goes on."""
 
 
+MOST_CHOICES = 1000
+"""Characters of a list of choices."""
+
+
 def shown(value: object, most: int = 300) -> str:
     """Return a value as Python writes it, control characters escaped, cut to a readable length."""
     text = repr(value)
@@ -43,10 +47,13 @@ def shown(value: object, most: int = 300) -> str:
 def unknown_name(what: str, name: str, choices: Iterable[str]) -> str:
     """Say that `name` is unknown, list the choices and the nearest one."""
     known = sorted(choices)
-    return f"unknown {what} {shown(name)}: choose from {', '.join(known)}{nearest(name, known)}"
+    listed = ", ".join(known)
+    if len(listed) > MOST_CHOICES:  # those of a stranger's file
+        listed = f"{listed[:MOST_CHOICES]}... ({len(known):,} in all)"
+    return f"unknown {what} {shown(name)}: choose from {listed}{nearest(name, known)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the known name that comes nearest to `name`; nothing where none is near."""
     near = difflib.get_close_matches(name[:100], list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {shown(near[0])}?" if near else ""

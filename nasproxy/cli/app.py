@@ -33,6 +33,7 @@ app = typer.Typer(
     "worth it. Begin with `nasproxy demo`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # in "rich" mode, `[default: 3]` is markup and vanishes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo_command)

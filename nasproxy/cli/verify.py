@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +11,13 @@ from nasproxy import permission
 from nasproxy.cli import options
 from nasproxy.cli.search import architecture_text, varied_settings
 from nasproxy.cli.settings import engine_settings, given
+from nasproxy.cli.table import fitted_table
 from nasproxy.cli.terminal import Terminal, guarded
 from nasproxy.progress import Watch
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from nasproxy.executors.engine import Engine
 
 
@@ -58,8 +60,7 @@ def verify_command(
             folder, settings, watch,
             trainings=trainings, workers=workers, engine=crew, data_dir=data_dir, device=device,
         )  # fmt: skip
-    for line in verified_lines(verified, read_run(folder)):
-        terminal.say(line)
+    terminal.say(verified_table(verified, read_run(folder)))
     terminal.say(f"Next: nasproxy report {folder}")
     terminal.finish({"out": str(folder), "verification": verified})
 
@@ -90,28 +91,40 @@ def verify_run(
     )  # fmt: skip
 
 
-def verified_lines(verified: list[dict[str, Any]], run: dict[str, Any]) -> Iterator[str]:
-    """Word the verified candidates, the best first, with what a glance at accuracy would miss."""
+def verified_table(
+    verified: list[dict[str, Any]], run: dict[str, Any], rows: int = 15
+) -> RichTable:
+    """Lay out the best verified candidates, with what a glance at accuracy would miss."""
+    from nasproxy.report.table import Table
     from nasproxy.training.metric import (
+        METRIC_NAMES,
         majority_class_rate,
         mean_score,
         recorded_metric,
         score_text,
+        short_name,
         shown_metrics,
     )
 
     metric, counts = recorded_metric(run, "run.json"), run["data"]["validation_class_counts"]
     shown = shown_metrics(metric, counts)
     varied = varied_settings([entry["architecture"] for entry in verified])
-    for entry in sorted(verified, key=lambda e: -(mean_score(e[f"full_{metric}"]) or 0.0)):
-        full, test = (
-            score_text({name: mean_score(entry[f"{split}_{name}"]) for name in shown}, shown, 2)
-            for split in ("full", "test")
+    best = sorted(verified, key=lambda e: -(mean_score(e[f"full_{metric}"]) or 0.0))[:rows]
+    names = {f"full_{metric}": "validation"}
+    for name in shown:
+        names[f"test_{name}"] = f"test {short_name(name)}" if len(shown) > 1 else "test"
+    lines = [
+        (
+            str(entry["trial"]),
+            architecture_text(entry["architecture"], varied),
+            *(score_text({key: mean_score(entry[key])}, [key], 2) for key in names),
+            "+".join(entry["selected_by"]),
         )
-        yield (
-            f"trial {entry['trial']:>4}  full {full}  test {test}  "
-            f"{'+'.join(entry['selected_by']):<11}  "
-            f"{architecture_text(entry['architecture'], varied)}"
-        )
+        for entry in best
+    ]
+    title = f"Best of {len(verified)} candidates trained on the full data"
     if len(shown) > 1:
-        yield f"majority class: {majority_class_rate(counts):.2%} of the validation images"
+        rate = majority_class_rate(counts)
+        title += f" by {METRIC_NAMES[metric]}" + (f"; majority class {rate:.2%}" if rate else "")
+    header = ("trial", "architecture", *names.values(), "chosen")
+    return fitted_table(Table(title, header, lines), spare=("chosen",))

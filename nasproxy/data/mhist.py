@@ -13,7 +13,7 @@ from nasproxy.config import TISSUE, DataConfig
 from nasproxy.data.listing import FileSource, Picture, leads_out
 from nasproxy.data.source import Part
 from nasproxy.data.table import read_table, with_groups
-from nasproxy.errors import DataError
+from nasproxy.errors import DataError, shown
 from nasproxy.progress import Watch
 
 TABLE = "annotations.csv"
@@ -50,15 +50,17 @@ def open_mhist(root: Path, config: DataConfig, watch: Watch) -> FileSource:
         name, label, partition = row[NAME], row[LABEL], row[PARTITION]
         where = f"{root / TABLE} line {line}"
         if label not in CLASSES:
-            raise DataError(f"{where}: {LABEL} must be {' or '.join(CLASSES)}, got {label!r}")
+            raise DataError(f"{where}: {LABEL} must be {' or '.join(CLASSES)}, got {shown(label)}")
         if partition not in _PARTS:
-            raise DataError(f"{where}: {PARTITION} must be train or test, got {partition!r}")
+            raise DataError(f"{where}: {PARTITION} must be train or test, got {shown(partition)}")
         if not name or name in seen:
-            raise DataError(f"{where}: {name!r} is named twice or empty: keep one row an image")
+            raise DataError(
+                f"{where}: {shown(name)} is named twice or empty: keep one row an image"
+            )
         seen.add(name)
         path = root / "images" / name
         if not _is_plain(name) or leads_out(path, inside):
-            raise DataError(f"{where}: {name!r} leads out of {root}: name a file in images/")
+            raise DataError(f"{where}: {shown(name)} leads out of {root}: name a file in images/")
         pictures[_PARTS[partition]].append(Picture(path, name, CLASSES.index(label)))
     for part, listed in pictures.items():
         if not listed:

@@ -11,7 +11,7 @@ from pathlib import Path
 from nasproxy._files import check_file
 from nasproxy.data.listing import Picture, leads_out
 from nasproxy.data.source import Part
-from nasproxy.errors import ArtifactError, DataError, unknown_name
+from nasproxy.errors import ArtifactError, DataError, shown, unknown_name
 
 MAX_CSV_BYTES = 128 * 2**20
 MAX_ROWS = 2_000_000
@@ -33,7 +33,7 @@ def read_table(path: Path, needed: tuple[str, ...] = ()) -> dict[int, dict[str, 
             if len(columns) > MAX_COLUMNS:
                 raise DataError(f"{path} has {len(columns):,} columns: is it a CSV file?")
             if twice := [name for name in columns if columns.count(name) > 1]:
-                raise DataError(f"{path} names column {twice[0]!r} twice: rename one of them")
+                raise DataError(f"{path} names column {shown(twice[0])} twice: rename one of them")
             for name in needed:
                 if name not in columns:
                     only = ", ".join(columns[:9])[:200] or "none"
@@ -94,7 +94,7 @@ def read_groups(
     file_name, _, plain = column.rpartition(":")
     if not file_name and described_by is None:
         raise DataError(
-            f"--group-column {column!r} names no file and this data has no CSV of its own: "
+            f"--group-column {shown(column)} names no file and this data has no CSV of its own: "
             f"give FILE.csv:{column}, a file in {root} with a row for each image"
         )
     path = root / file_name if file_name or described_by is None else described_by
@@ -109,7 +109,8 @@ def read_groups(
         name, group = row[named_by], row[plain].strip()
         if found.setdefault(name, group) != group:
             raise DataError(
-                f"{path} gives {name!r} two groups, {found[name]!r} and {group!r}: keep one"
+                f"{path} gives {shown(name)} two groups, {shown(found[name])} and {shown(group)}: "
+                "keep one"
             )
     groups: list[str] = []
     meant: dict[str, str] = {}
@@ -117,13 +118,14 @@ def read_groups(
         key = name if found.get(name) else name.rpartition("/")[2]
         if found.get(key) and meant.setdefault(key, name) != name:
             raise DataError(
-                f"{path}: {key} may mean {meant[key]} and {name}: give their whole names"
+                f"{path}: {shown(key)} may mean {shown(meant[key])} and {shown(name)}: give their "
+                "whole names"
             )
         groups.append(found.get(key, ""))
     missing = [name for name, group in zip(names, groups, strict=True) if not group]
     if missing:
         raise DataError(
-            f"{path} gives no {plain} for {len(missing)} images, such as {missing[0]}: "
-            f"add rows, named in column {named_by!r}"
+            f"{path} gives no {shown(plain)} for {len(missing)} images, such as "
+            f"{shown(missing[0])}: add rows, named in column {shown(named_by)}"
         )
     return tuple(groups)

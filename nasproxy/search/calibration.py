@@ -102,7 +102,6 @@ def calibrate(
         **describe_rehearsal(dataset, proxy, search, trust),
         "options": [option.changes() for option in options],
     }
-    record = begin_record(dataset, search, trust, settings)
     executor = choose_executor(
         _build_tryout(dataset, proxy, configs, trust),
         dataset.train.labels.device,
@@ -110,6 +109,7 @@ def calibrate(
         engine,
     )
     with locked(folder):
+        record = begin_record(dataset, search, trust, settings=settings, folder=folder, watch=watch)
         known = earlier_record(folder / CALIBRATION_FILE, record)
         _halve(known, executor, folder, anew=known is record, watch=watch)
         chosen = configs[known["chosen"]]

@@ -13,10 +13,11 @@ from typing import Any
 
 from nasproxy._environment import hardware
 from nasproxy._files import read_json, write_json
+from nasproxy._timing import Stopwatch
 from nasproxy.data.dataset import Dataset
 from nasproxy.errors import ArtifactError
 from nasproxy.progress import Watch, unwatched
-from nasproxy.run_folder import RUN_FILE
+from nasproxy.run_folder import RUN_FILE, read_timings, write_timing
 from nasproxy.scores.latency import measure_latency
 from nasproxy.search.limit import telling
 from nasproxy.search.space import Params, SearchSpace, point_key
@@ -33,7 +34,7 @@ def measure_latencies(
     folder: Path,
     watch: Watch = unwatched,
 ) -> dict[str, float]:
-    """Measure the points that the run's folder does not know yet.
+    """Measure the points that the run's folder does not know yet; the seconds are the search's.
 
     Args:
         space: that the points are of.
@@ -53,6 +54,7 @@ def measure_latencies(
     known = {_key(e["architecture"]): float(e["latency_ms"]) for e in record["architectures"]}
     wanted = {point_key(point): space.architecture(point) for point in points}
     todo = [architecture for architecture in wanted.values() if _key(architecture) not in known]
+    clock = Stopwatch()
     saved = time.monotonic()
     for architecture in telling("latency", todo, watch):
         value = measure_latency(architecture, dataset.image_shape, dataset.num_classes, device)
@@ -64,6 +66,8 @@ def measure_latencies(
             saved = time.monotonic()
     if todo:
         write_json(path, record)
+        already = read_timings(folder).get("search_seconds", 0.0)
+        write_timing(folder, "search_seconds", already + clock.seconds())
     return {name: known[_key(architecture)] for name, architecture in wanted.items()}
 
 

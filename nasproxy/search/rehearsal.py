@@ -19,9 +19,10 @@ from nasproxy.models.family import Architecture
 from nasproxy.progress import Progress, Watch
 from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.run_folder import read_timings, write_timing
-from nasproxy.search.limit import small_points
+from nasproxy.search.latency import measure_latencies
+from nasproxy.search.limit import fast_points, small_points
 from nasproxy.search.objective import CandidateResult, ProxyObjective, build_objective
-from nasproxy.search.space import SearchSpace, load_space
+from nasproxy.search.space import Params, SearchSpace, load_space
 from nasproxy.search.spread import choose_spread
 from nasproxy.training.network import TrainingSet
 
@@ -127,28 +128,39 @@ def _outcome(kind: str, result: CandidateResult | None, error: str | None) -> di
 
 
 def begin_record(
-    dataset: Dataset, search: SearchConfig, trust: TrustConfig, settings: dict[str, Any]
+    dataset: Dataset,
+    search: SearchConfig,
+    trust: TrustConfig,
+    *,
+    settings: dict[str, Any],
+    folder: Path,
+    watch: Watch,
 ) -> dict[str, Any]:
     """Return a record of architectures spread over the space, none of which is trained yet.
+
+    Where there is a limit on it, latency is measured first, as the search would, into the folder.
 
     Raises:
         SearchSpaceError: the space is unknown or does not fit the data.
     """
     space = load_space(search.space)
+    points = small_points(space, dataset, search, watch)
+    if search.max_latency_ms is not None:
+        latencies = measure_latencies(space, points, dataset, folder, watch)
+        points = fast_points(space, points, latencies, search)
     return {
         "settings": settings,
         "space": space.to_dict(),
         "architectures": [
             {"architecture": architecture}
-            for architecture in _spread_architectures(dataset, space, search, trust)
+            for architecture in _spread_architectures(space, points, search, trust)
         ],
     }
 
 
 def _spread_architectures(
-    dataset: Dataset, space: SearchSpace, search: SearchConfig, trust: TrustConfig
+    space: SearchSpace, points: Sequence[Params], search: SearchConfig, trust: TrustConfig
 ) -> list[Architecture]:
-    points = small_points(space, dataset, search)
     if len(points) < MIN_TO_RANK:
         return []
     chosen = choose_spread(points, space.choices, trust.architectures, search.seed)

@@ -106,7 +106,9 @@ def search(
         record["study"] = describe_study(folder, storage, study_name)
         if storage is not None:
             record["command"] = record["command"].replace(storage, mask(storage))
-        latencies = _measure_latencies(space, points, dataset, config, folder, watch=watch)
+        latencies: dict[str, float] = {}
+        if config.needs_latency:
+            latencies = measure_latencies(space, points, dataset, folder, watch)
         points = fast_points(space, points, latencies, config)
         record["space"] = describe_space(space, points, dataset, config)
         study = _open_study(
@@ -142,25 +144,6 @@ def _open_study(
         facts={fact: record["config"][fact] for fact in FACTS},
         lease_seconds=lease_seconds,
     )
-
-
-def _measure_latencies(
-    space: SearchSpace,
-    points: list[Params],
-    dataset: Dataset,
-    config: SearchConfig,
-    folder: Path,
-    *,
-    watch: Watch,
-) -> dict[str, float]:
-    """Return milliseconds by `point_key`, where the search needs them: its time is the search's."""
-    if not config.needs_latency:
-        return {}
-    clock = Stopwatch()
-    already = read_timings(folder).get("search_seconds", 0.0)
-    latencies = measure_latencies(space, points, dataset, folder, watch)
-    write_timing(folder, "search_seconds", already + clock.seconds())
-    return latencies
 
 
 def _drive(

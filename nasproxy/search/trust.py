@@ -61,10 +61,11 @@ def train_for_trust(
     check_metric(search.metric, dataset)
     proxy.check_fits(dataset)
     proxy = seal(proxy)
-    record = begin_record(dataset, search, trust, describe_rehearsal(dataset, proxy, search, trust))
+    settings = describe_rehearsal(dataset, proxy, search, trust)
     work = build_rehearsal(dataset, proxy, search, trust)
     executor = choose_executor(work, dataset.train.labels.device, workers, engine)
     with locked(folder):
+        record = begin_record(dataset, search, trust, settings=settings, folder=folder, watch=watch)
         known = earlier_record(folder / TRUST_FILE, record)
         jobs = [
             Job((kind, entry["architecture"]), kind, entry, f"on the {NAMES[kind]}")

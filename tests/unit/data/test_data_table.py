@@ -127,8 +127,12 @@ def test_the_described_file_needs_no_name(write, tmp_path):
         (ROWS, "../g.csv:slide", "lies outside"),
         (ROWS, "/etc/passwd:x", "lies outside"),
         (ROWS, "g\0.csv:x", "g"),
-        (ROWS.replace("b/3.png", "b/4.png"), "g.csv:slide", "no slide for 1 images, such as b/3"),
-        (ROWS.replace("s2", " "), "g.csv:slide", "no slide for 1 images, such as a/2.png"),
+        (
+            ROWS.replace("b/3.png", "b/4.png"),
+            "g.csv:slide",
+            "no 'slide' for 1 images, such as 'b/3",
+        ),
+        (ROWS.replace("s2", " "), "g.csv:slide", "no 'slide' for 1 images, such as 'a/2.png"),
     ],
 )
 def test_groups_that_are_not_there(write, tmp_path, content, column, message):
@@ -164,3 +168,14 @@ def test_last_parts_that_several_images_share_are_refused(write, tmp_path):
         read_groups(tmp_path, "g.csv:slide", ("a/1.png", "a/2.png", "b/1.png"))
     write("image,slide\n1.png,s1\nb/1.png,s2\n", "g.csv")  # but here it is clear
     assert read_groups(tmp_path, "g.csv:slide", ("a/1.png", "b/1.png")) == ("s1", "s2")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["image,{x}\nb.png,1\n", "image,who,{x},{x}\n", "image,who\n{x},1\n{x},2\n", "who,{x}\n1,2\n"],
+)
+def test_messages_stay_readable_whatever_a_file_holds(write, tmp_path, content):
+    write(content.replace("{x}", "x" * 60_000), "g.csv")
+    with pytest.raises(DataError) as raised:
+        read_groups(tmp_path, "g.csv:who", ("a.png",))
+    assert 0 < len(str(raised.value)) < 3000

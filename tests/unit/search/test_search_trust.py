@@ -14,6 +14,7 @@ from nasproxy.errors import ConfigError, DataWarning, EvaluationError
 from nasproxy.pipeline import check_trust
 from nasproxy.proxy.coreset import make_baseline
 from nasproxy.run_folder import read_timings
+from nasproxy.search import latency
 from nasproxy.search.objective import build_objective
 from nasproxy.search.session import search
 from nasproxy.search.trust import train_for_trust
@@ -205,3 +206,21 @@ def test_no_test_image_is_near(digits, random_proxy, config):
     assert torch.equal(work.full.validation.labels, digits.validation.labels)
     assert len(work.proxy.validation) == len(digits.validation_part(50))
     assert work.full.seed != work.proxy.seed
+
+
+def test_networks_that_are_too_slow_are_not_checked(
+    digits, random_proxy, config, tmp_path, monkeypatch
+):
+    milliseconds = {2: 0.1, 4: 0.2, 8: 9.0, 16: 0.3, 32: 0.4}
+
+    def measure(architecture, *_):
+        return milliseconds[architecture["hidden"][0]]
+
+    monkeypatch.setattr(latency, "measure_latency", measure)
+    limited = config.replace(max_latency_ms=1.0, pruner="none")
+    trust = TRUST.replace(architectures=5)
+    record = train_for_trust(digits, random_proxy, limited, trust, tmp_path, engine="serial")
+    chosen = {entry["architecture"]["hidden"][0] for entry in record["architectures"]}
+    assert chosen == {2, 4, 16, 32}
+    assert len(read_json(tmp_path / "latency.json")["architectures"]) == 5
+    assert read_timings(tmp_path)["search_seconds"] > 0
