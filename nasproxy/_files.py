@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -19,6 +20,7 @@ from nasproxy.errors import ArtifactError
 MAX_JSON_BYTES = 256 * 2**20
 MAX_JSON_VALUES = 20_000_000
 _UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"), (0, "bytes"))
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -39,18 +41,41 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
         with os.fdopen(handle, "wb") as file:
+            with contextlib.suppress(OSError):  # says to `clear_leftovers` that its writer lives
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         raise cannot_write(path, error) from error
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete what killed processes left of files they wrote, in a folder and one level down."""
+    with contextlib.suppress(OSError):
+        entries = list(os.scandir(folder))
+        below = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for inner in below:
+            with contextlib.suppress(OSError):
+                entries += os.scandir(inner)
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _delete_unless_held(entry.path)
+
+
+def _delete_unless_held(path: str) -> None:
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        with os.fdopen(handle, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
 
 
 def cannot_write(path: Path, error: OSError) -> ArtifactError:

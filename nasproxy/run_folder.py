@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nasproxy._files import cannot_write, ensure_folder, read_json, write_json
+from nasproxy._files import cannot_write, clear_leftovers, ensure_folder, read_json, write_json
 from nasproxy.errors import ArtifactError, shown
 
 SCHEMA_VERSION = 1
@@ -158,6 +158,8 @@ def write_timing(folder: Path, stage: str, seconds: float) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, so that a second process on it is refused; freed when the process ends.
 
+    Files that a killed process had begun to write are deleted.
+
     Raises:
         ArtifactError: another process holds it.
     """
@@ -175,6 +177,7 @@ def locked(folder: Path) -> Iterator[None]:
             raise ArtifactError(
                 f"another process works on {folder}: wait for it, or choose another --out"
             ) from error
+        clear_leftovers(folder)
         yield
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nasproxy._files import ensure_folder
 from nasproxy._random import named_seed
 from nasproxy._timing import Stopwatch
 from nasproxy.config import DistillConfig, Recipe
@@ -27,6 +26,7 @@ from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.dataset import ProxyDataset, describe
 from nasproxy.proxy.grid import draw_grid, save_grid
 from nasproxy.proxy.store import MANIFEST_FILE, load_manifest, load_proxy, save_proxy
+from nasproxy.run_folder import locked
 from nasproxy.training.evaluate import accuracy
 from nasproxy.training.network import TrainingSet, train_network
 
@@ -66,7 +66,8 @@ def distill(
         watch: told after every iteration.
 
     Raises:
-        ArtifactError: the folder holds another proxy, or cannot be written.
+        ArtifactError: the folder holds another proxy, cannot be written, or another process works
+            on it.
         ConfigError: the configuration does not fit the data.
         EvaluationError: the images are no longer finite.
     """
@@ -75,36 +76,36 @@ def distill(
     if (folder / MANIFEST_FILE).exists():
         return _finished(folder, dataset, settings)
     distiller = DISTILLERS[config.method](config)
-    ensure_folder(folder)
-    path = folder / CHECKPOINT_FILE
-    key = {"config": settings, "data_sha256": dataset.fingerprint, "shape": dataset.image_shape}
-    device = dataset.train.labels.device
-    begun = load_checkpoint(path, key, device) if path.exists() else None
-    prepared = distiller.prepare(
-        dataset, experts or folder / EXPERTS_FOLDER, workers=workers, engine=engine, watch=watch
-    )
-    _refuse_other_ground(begun, prepared, folder)
-    session = begun or _begin(distiller, dataset, folder, prepared)
-    clock = Stopwatch(device)
-    already = session.seconds
-    saved_at = time.monotonic()
-    for step in distiller.steps(dataset, session.state):
-        session.state = step.state
-        iteration = step.state.iteration
-        _refuse_divergence(step)
-        if iteration in check_iterations(config):
-            _check(session, distiller, dataset, step)
-        if iteration == (config.iterations + 1) // 2:
-            _draw(step.state, dataset, folder / "middle.png")
-        if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-            session.seconds = already + clock.seconds()
-            save_checkpoint(path, key, session)
-            saved_at = time.monotonic()
-        watch(Progress("distill", iteration, config.iterations, _message(session, step)))
-    session.seconds = already + clock.seconds()
-    proxy = _finish(session, config, dataset, folder, prepared)
-    path.unlink(missing_ok=True)
-    return proxy
+    with locked(folder):
+        path = folder / CHECKPOINT_FILE
+        key = {"config": settings, "data_sha256": dataset.fingerprint, "shape": dataset.image_shape}
+        device = dataset.train.labels.device
+        begun = load_checkpoint(path, key, device) if path.exists() else None
+        prepared = distiller.prepare(
+            dataset, experts or folder / EXPERTS_FOLDER, workers=workers, engine=engine, watch=watch
+        )
+        _refuse_other_ground(begun, prepared, folder)
+        session = begun or _begin(distiller, dataset, folder, prepared)
+        clock = Stopwatch(device)
+        already = session.seconds
+        saved_at = time.monotonic()
+        for step in distiller.steps(dataset, session.state):
+            session.state = step.state
+            iteration = step.state.iteration
+            _refuse_divergence(step)
+            if iteration in check_iterations(config):
+                _check(session, distiller, dataset, step)
+            if iteration == (config.iterations + 1) // 2:
+                _draw(step.state, dataset, folder / "middle.png")
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                session.seconds = already + clock.seconds()
+                save_checkpoint(path, key, session)
+                saved_at = time.monotonic()
+            watch(Progress("distill", iteration, config.iterations, _message(session, step)))
+        session.seconds = already + clock.seconds()
+        proxy = _finish(session, config, dataset, folder, prepared)
+        path.unlink(missing_ok=True)
+        return proxy
 
 
 def check_iterations(config: DistillConfig) -> set[int]:

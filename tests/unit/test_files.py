@@ -56,6 +56,30 @@ def test_a_file_in_the_way(tmp_path):
         pass
 
 
+def test_leftovers_of_killed_processes(tmp_path, monkeypatch):
+    """They go as soon as the folder is worked on again; what is being written stays."""
+    inner, run = tmp_path / "trainings", tmp_path / "trainings" / "run"
+    for folder in (tmp_path, inner, run):
+        folder.mkdir(exist_ok=True)
+        (folder / ".a.json.x1_yz2ab.part").write_bytes(b"half")
+    precious = [tmp_path / ".mine.part", inner / ".b.json.x1_yz2abc.part", tmp_path / "a.json"]
+    for path in precious:
+        path.touch()
+    (tmp_path / ".l.json.abcdefgh.part").symlink_to(precious[2])
+    meant = os.replace
+
+    def replace(source, target):
+        with locked(tmp_path):
+            assert os.path.exists(source)
+        meant(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    write_bytes(inner / "b.json", b"whole")
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    below = {inner / "b.json", run / ".a.json.x1_yz2ab.part"}  # which is worked on by its own name
+    assert left == {*precious, *below, tmp_path / ".lock", tmp_path / ".l.json.abcdefgh.part"}
+
+
 def test_json(tmp_path):
     write_json(tmp_path / "a.json", {"b": [1, "é"], "a": None})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")

@@ -164,7 +164,7 @@ def test_an_image_with_two_groups_is_refused(write, tmp_path):
 def test_last_parts_that_several_images_share_are_refused(write, tmp_path):
     """Each class's folder has its 1.png: one row cannot mean both."""
     write("image,slide\n1.png,s1\n2.png,s2\n", "g.csv")
-    with pytest.raises(DataError, match=r"1.png.*a/1.png and b/1.png.*whole"):
+    with pytest.raises(DataError, match=r"1.png.*'a/1.png' and 'b/1.png'.*whole"):
         read_groups(tmp_path, "g.csv:slide", ("a/1.png", "a/2.png", "b/1.png"))
     write("image,slide\n1.png,s1\nb/1.png,s2\n", "g.csv")  # but here it is clear
     assert read_groups(tmp_path, "g.csv:slide", ("a/1.png", "b/1.png")) == ("s1", "s2")

@@ -54,7 +54,7 @@ def test_an_undisturbed_run(data, tmp_path):
     proxy = distill(data, CONFIG, tmp_path, watch=seen.append)
     assert [progress.done for progress in seen] == list(range(1, 9))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "final.png", "manifest.json", "middle.png", "proxy.safetensors", "start.png",
+        ".lock", "final.png", "manifest.json", "middle.png", "proxy.safetensors", "start.png",
     ]  # fmt: skip
     manifest = proxy.manifest
     assert (manifest.kind, manifest.method, manifest.ipc) == ("synthetic", "datadam", 2)
