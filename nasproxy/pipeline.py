@@ -10,6 +10,7 @@ import torch
 
 from nasproxy._files import write_json
 from nasproxy.config import (
+    SEARCH_RECIPE,
     DistillConfig,
     RecipeChange,
     RunConfig,
@@ -231,8 +232,9 @@ def run(
     if wanted > searching.num_uniform():  # what is verified as a uniform sample is drawn as one
         searching = searching.replace(uniform_trials=wanted)
     dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
-    if "recipe" not in config.search.model_fields_set:
-        searching = searching.replace(recipe=search_recipe(config.proxy, len(dataset.train)))
+    if searching.recipe == SEARCH_RECIPE:  # the default, which is for proxies of few images
+        recipe = search_recipe(config.proxy, len(dataset.train))
+        searching = searching.replace(recipe=recipe.to_dict())
     check_metric(config.search.metric, dataset)
     check_goal(load_space(searching.space), dataset, searching, watch=watch)
     if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere

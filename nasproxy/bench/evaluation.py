@@ -88,7 +88,7 @@ def objective(material: Material, data: TrainingSet, recipe: Recipe) -> ProxyObj
         seeds=1,
         seed=material.config.seed,
         metric="accuracy",
-        reports=False,
+        watched=None,
     )
 
 

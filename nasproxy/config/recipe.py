@@ -47,6 +47,16 @@ class Recipe(Config):
         """Return the steps of SGD of a training on so many images."""
         return self.steps or self.epochs * math.ceil(num_images / self.batch_size)
 
+    def period_steps(self, num_images: int) -> int:
+        """Return the steps after which a training is looked at: an epoch, or a tenth of `steps`."""
+        if self.steps is None:
+            return math.ceil(num_images / self.batch_size)
+        return math.ceil(self.steps / 10)
+
+    def num_periods(self, num_images: int) -> int:
+        """Return how often a training on so many images is looked at, the last time at its end."""
+        return math.ceil(self.num_steps(num_images) / self.period_steps(num_images))
+
 
 SEARCH_RECIPE = Recipe()
 EARLY_RECIPE = Recipe(epochs=1, steps=300, batch_size=100)

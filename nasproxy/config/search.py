@@ -73,15 +73,6 @@ class SearchConfig(Config):
             )
         return self
 
-    @model_validator(mode="after")
-    def _prune_by_epochs(self) -> Self:
-        if self.recipe.steps is not None and self.pruner != "none":
-            raise ValueError(
-                f"pruner must be none where a training ends after {self.recipe.steps} steps, got "
-                f"{self.pruner!r}: it is not scored on the way (--pruner, --steps)"
-            )
-        return self
-
     @property
     def costs(self) -> tuple[str, ...]:
         """Return what shall be small beside the metric: keys of COST_FIELDS."""

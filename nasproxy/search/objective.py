@@ -21,7 +21,9 @@ from nasproxy.training.metric import METRICS, Score, mean_score
 from nasproxy.training.network import TrainingSet, train_network
 
 NUM_REPORTS = 4
-"""Times a candidate is scored on the way where a pruner looks on."""
+"""Parts of a training after which a candidate is scored on the way, but for the last."""
+WATCHED_IMAGES = 500
+"""Validation images of a training curve that people look at; a pruner takes all that score."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class ProxyObjective:
         seeds: trainings per candidate.
         seed: root seed.
         metric: that counts, one of METRICS.
-        reports: whether it is reported on the way, for a pruner.
+        watched: validation images that score on the way; None: it is not scored there.
     """
 
     data: TrainingSet
@@ -64,7 +66,7 @@ class ProxyObjective:
     seeds: int
     seed: int
     metric: str
-    reports: bool
+    watched: LabelledImages | None
 
     def __call__(self, payload: Architecture, report: ReportTo) -> CandidateResult:
         """Return the result of one architecture."""
@@ -73,11 +75,15 @@ class ProxyObjective:
         return CandidateResult(scores, clock.seconds())
 
     def _train(self, architecture: Architecture, index: int, report: ReportTo) -> Score:
-        every = max(1, self.recipe.epochs // NUM_REPORTS)
+        num_periods = self.recipe.num_periods(len(self.data.targets))
+        every = max(1, num_periods // NUM_REPORTS)
 
         def after_epoch(model: nn.Module, log: EpochLog) -> None:
-            if log.epoch % every == 0 and log.epoch < self.recipe.epochs:
-                report(log.epoch, getattr(score(model, self.validation), self.metric))
+            if self.watched is None or log.epoch % every or log.epoch == num_periods:
+                return
+            value = getattr(score(model, self.watched), self.metric)
+            if value is not None:
+                report(log.epoch, value)
 
         model = train_network(
             architecture,
@@ -85,7 +91,7 @@ class ProxyObjective:
             self.recipe,
             named_seed(self.seed, "candidate", index),
             calibration=self.calibration,
-            after_epoch=after_epoch if self.reports and index == 0 else None,
+            after_epoch=None if self.watched is None or index else after_epoch,
         )
         return score(model, self.validation)
 
@@ -119,6 +125,9 @@ def check_metric(metric: str, dataset: Dataset) -> None:
 def build_objective(dataset: Dataset, proxy: ProxyDataset, config: SearchConfig) -> ProxyObjective:
     """Gather what candidates need, on the data set's device."""
     recipe = config.recipe
+    size = recipe.validation_images
+    if config.pruner == "none":
+        size = min(size or WATCHED_IMAGES, WATCHED_IMAGES)
     return ProxyObjective(
         data=candidate_data(proxy, config),
         validation=dataset.validation_part(recipe.validation_images),
@@ -127,7 +136,8 @@ def build_objective(dataset: Dataset, proxy: ProxyDataset, config: SearchConfig)
         seeds=config.seeds,
         seed=config.seed,
         metric=config.metric,
-        reports=config.pruner != "none",
+        # Optuna takes curves of one objective alone
+        watched=None if config.costs else dataset.validation_part(size),
     )
 
 

@@ -182,7 +182,7 @@ def build_rehearsal(
     dataset: Dataset, proxy: ProxyDataset, search: SearchConfig, trust: TrustConfig
 ) -> Rehearsal:
     """Gather what both kinds of training need; the full ones draw other weights."""
-    objective = replace(build_objective(dataset, proxy, search), reports=False)
+    objective = replace(build_objective(dataset, proxy, search), watched=None)
     size, recipe = trust.num_images(len(dataset.train)), trust.short_recipe(len(dataset.train))
     train = dataset.train
     images, labels = train.images, train.labels

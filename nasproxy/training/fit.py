@@ -22,7 +22,7 @@ UNREAD_EPOCHS = 20
 
 @dataclass(frozen=True)
 class EpochLog:
-    """What an epoch, counted from 1, was like.
+    """What an epoch, counted from 1, was like; of a recipe with `steps`, a tenth of them.
 
     Attributes:
         epoch: its number.
@@ -64,9 +64,8 @@ def fit(
     Raises:
         EvaluationError: the loss is no longer finite; on a GPU, some epochs later.
     """
-    per_epoch = math.ceil(len(images) / recipe.batch_size)
-    num_steps = recipe.num_steps(len(images))
-    num_epochs = math.ceil(num_steps / per_epoch)
+    num_steps, per_period = recipe.num_steps(len(images)), recipe.period_steps(len(images))
+    num_periods = recipe.num_periods(len(images))
     losses = sgd(
         model,
         images,
@@ -80,16 +79,16 @@ def fit(
     )
     patience = 1 if images.device.type == "cpu" else UNREAD_EPOCHS
     unread: list[EpochLog] = []
-    for epoch in range(1, num_epochs + 1):
+    seen = 0
+    for period in range(1, num_periods + 1):
         model.train()
-        left = num_steps - (epoch - 1) * per_epoch
-        num_seen = len(images) if left >= per_epoch else left * recipe.batch_size
         total = torch.zeros((), device=images.device)
-        for loss in islice(losses, per_epoch):
+        for loss in islice(losses, per_period):
             total += loss
-        log = EpochLog(epoch, total, num_seen)
+        before, seen = seen, _num_seen(min(period * per_period, num_steps), len(images), recipe)
+        log = EpochLog(period, total, seen - before)
         unread.append(log)
-        if len(unread) == patience or epoch == num_epochs:
+        if len(unread) == patience or period == num_periods:
             _refuse_divergence(unread)
             unread.clear()
         yield log
@@ -139,6 +138,12 @@ def sgd(
     for index, draw in enumerate(draw_steps(batches, augmentation, generator, images.device)):
         step.set_lr(recipe.lr * decay(recipe, index / num_steps))
         yield run(draw) * len(draw.chosen)
+
+
+def _num_seen(num_steps: int, count: int, recipe: Recipe) -> int:
+    """Return the images of so many steps, one that came twice counted twice."""
+    epochs, rest = divmod(num_steps, math.ceil(count / recipe.batch_size))
+    return epochs * count + rest * recipe.batch_size
 
 
 def _shuffled(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -15,6 +15,13 @@ from pathlib import Path
 USER = "postgres"
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 class NoPostgresError(Exception):
     """What is missing, and how to get it."""
 
@@ -22,9 +29,7 @@ class NoPostgresError(Exception):
 class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/postgres"
 
     def run(self, *words: str) -> None:

@@ -48,6 +48,9 @@ def test_every_trial_carries_what_is_known_of_it(run: Path, study: optuna.Study)
         for name in ("architecture", "num_params", "num_flops", "seconds", "status", "origin"):
             assert trial.user_attrs[name] == candidate[name], name
         assert trial.user_attrs["proxy_accuracy"] == candidate["proxy_accuracy"]
+        curve = trial.intermediate_values
+        assert len(curve) >= 2
+        assert all(0 <= value <= 1 for value in curve.values())
 
 
 def test_verified_candidates_are_marked(run: Path, study: optuna.Study) -> None:

@@ -65,14 +65,18 @@ def found(storage: str) -> list[tuple]:
     return [(t.number, t.state.name, point_key(t.params), t.value) for t in trials]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> list[tuple]:
-    folder = tmp_path_factory.mktemp("alone")
-    storage = f"journal://{folder}/study.log"
+def alone(folder: Path) -> list[tuple]:
+    """Return what one driver finds that nothing disturbs."""
+    storage = f"journal://{folder}/alone.log"
     study = open_shared(storage, "alone", trials=TRIALS)
     with study.driving():
-        drive(study, 0, folder / "log")
+        drive(study, 0, folder / "alone.txt")
     return found(storage)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> list[tuple]:
+    return alone(tmp_path_factory.mktemp("alone"))
 
 
 def check(storage: str, logs: list[Path], undisturbed: list[tuple], repeated: int = 0) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import invoke, invoke_json
 
-from nasproxy.config import EARLY_RECIPE, RunConfig
+from nasproxy.config import EARLY_RECIPE
 
 SPACE = 'family = "mlp"\n[parameters]\n"hidden.0" = [1, 2, 4, 16, 64]\n'
 
@@ -41,7 +41,6 @@ def test_search_verify_and_report(tmp_path: Path) -> None:
     [
         (["--epochs", "3"], "--epochs 3 with --steps 30: leave out --epochs"),
         (["--steps", "0"], "search.recipe.steps"),
-        (["--pruner", "median"], "ends after 30 steps, got 'median'"),
     ],
 )
 def test_mistakes(tmp_path: Path, more: list[str], message: str) -> None:
@@ -76,6 +75,11 @@ def test_recipes_of_a_file_must_be_tables(tmp_path: Path) -> None:
     assert "verify.recipe" in result.stderr
 
 
-def test_settings_from_python_know_whether_a_recipe_was_chosen() -> None:
-    config = RunConfig.parse({"data": {"dataset": "digits"}, "proxy": "early"})
-    assert "recipe" not in config.search.model_fields_set
+def test_a_run_takes_few_steps_of_the_full_data_without_being_told(tmp_path: Path) -> None:
+    (tmp_path / "five.toml").write_text(SPACE)
+    found = invoke_json(
+        "run", "--dataset", "digits", "--space", tmp_path / "five.toml", "--proxy", "early",
+        "--trials", "2", "--trust", "0", "--top", "1", "--uniform", "0", "--epochs", "1",
+        "--workers", "1", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert found["recipe"] == EARLY_RECIPE.to_dict()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from drive_study import drive, open_shared
 from postgres_server import NoPostgresError, Server, serving
-from test_drivers import TRIALS, begun, check, ended, finish, found, start
+from test_drivers import TRIALS, alone, begun, check, ended, finish, start
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -22,14 +20,6 @@ def server() -> Iterator[Server]:
             yield server
     except NoPostgresError as error:
         pytest.skip(str(error))
-
-
-def alone(tmp_path: Path) -> list[tuple]:
-    storage = f"journal://{tmp_path}/alone.log"
-    study = open_shared(storage, "alone", trials=TRIALS)
-    with study.driving():
-        drive(study, 0, tmp_path / "alone.txt")
-    return found(storage)
 
 
 def test_eight_drivers_and_the_database_gone_and_back(server, tmp_path):

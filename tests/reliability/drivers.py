@@ -18,21 +18,12 @@ from strikes import Ground
 from tally import Tally
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
-from drive_study import drive, open_shared
 from postgres_server import NoPostgresError, serving
-from test_drivers import TRIALS, begun, found, start
+from test_drivers import TRIALS, alone, begun, found, start
 
 LEASE_SECONDS = 20.0
 """Longer than a busy machine keeps a driver waiting."""
 DAY = 86_400.0
-
-
-def undisturbed(folder: Path) -> list[tuple]:
-    storage = f"journal://{folder}/alone.log"
-    study = open_shared(storage, "alone", trials=TRIALS)
-    with study.driving():
-        drive(study, 0, folder / "alone.txt")
-    return found(storage)
 
 
 def _end(processes: list[subprocess.Popen], tally: Tally) -> None:
@@ -66,7 +57,7 @@ def _wait_for(logs: list[Path], number: int) -> None:
 def kill_shared_drivers(ground: Ground, tally: Tally, count: int) -> None:
     """Kill one of two drivers at a random moment; the other takes its trial over."""
     chance = random.Random(7)
-    expected = undisturbed(Path(tempfile.mkdtemp(dir=ground.folder)))
+    expected = alone(Path(tempfile.mkdtemp(dir=ground.folder)))
     for index in range(count):
         place = Path(tempfile.mkdtemp(dir=ground.folder))
         kind = ("sqlite:///{}/s.db", "journal://{}/s.log")[index % 2]
@@ -84,7 +75,7 @@ def take_database_away(ground: Ground, tally: Tally, count: int) -> None:
     """Stop PostgreSQL under four drivers, for seconds, and start it again, several times."""
     chance = random.Random(8)
     place = Path(tempfile.mkdtemp(dir=ground.folder))
-    expected = undisturbed(place)
+    expected = alone(place)
     try:
         with serving() as server:
             logs = [place / f"driver{index}.txt" for index in range(4)]
@@ -114,7 +105,7 @@ def move_clocks(ground: Ground, tally: Tally, count: int) -> None:
         return
     command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"]
     subprocess.run(command, check=True)
-    expected = undisturbed(place)
+    expected = alone(place)
     storage, logs = f"journal://{place}/s.log", [place / "one.txt", place / "two.txt"]
     offsets, drivers = [], []
     for log in logs:

@@ -13,6 +13,7 @@ from nasproxy.distill import session
 from nasproxy.distill.session import CHECKPOINT_FILE, check_iterations, distill
 from nasproxy.errors import ArtifactError, ConfigError, EvaluationError, NasproxyError
 from nasproxy.proxy.store import load_proxy
+from nasproxy.run_folder import locked
 
 CONFIG = DataDAMConfig(
     ipc=2, iterations=8, real_batch=8, depth=2, width=4, num_checks=2, image_lr=1.0
@@ -47,6 +48,11 @@ def interrupt(data, folder: Path, iteration: int = 3, config=CONFIG) -> Path:
     with pytest.raises(KilledError):
         distill(data, config, folder, watch=kill_at(iteration))
     return folder / CHECKPOINT_FILE
+
+
+def test_a_second_process_is_refused(data, tmp_path):
+    with locked(tmp_path), pytest.raises(ArtifactError, match="another process works on"):
+        distill(data, CONFIG, tmp_path)
 
 
 def test_an_undisturbed_run(data, tmp_path):

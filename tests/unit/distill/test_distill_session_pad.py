@@ -61,7 +61,8 @@ def test_an_undisturbed_run(data, tmp_path):
     assert [p.done for p in seen if p.stage == "distill"] == list(range(1, 7))
     assert {p.stage for p in seen} == {"experts", "ranking", "distill"}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        ".lock", "experts", "final.png", "manifest.json", "middle.png", "proxy.safetensors", "start.png",
+        ".lock", "experts", "final.png", "manifest.json", "middle.png", "proxy.safetensors",
+        "start.png",
     ]  # fmt: skip
     manifest = proxy.manifest
     assert (manifest.kind, manifest.method, manifest.ipc) == ("synthetic", "pad", 2)

@@ -10,18 +10,25 @@ from nasproxy.config import Recipe, SearchConfig
 from nasproxy.errors import ConfigError
 from nasproxy.executors.base import Stopped
 from nasproxy.proxy.coreset import make_baseline
+from nasproxy.search import objective as module
 from nasproxy.search.objective import CandidateResult, build_objective, check_metric
 from nasproxy.training.metric import METRICS, Score
 
 BATCH = {"family": "convnet", "depth": 1, "width": 4, "norm": "batch"}
 
 
-def build(dataset, proxy, *, reports=False, metric="accuracy", seeds=1, seed=0, **recipe):
+def build(
+    dataset, proxy, *, pruner="none", metric="accuracy", seeds=1, seed=0, objectives=None, **recipe
+):
     config = SearchConfig(
         recipe=Recipe(**{"epochs": 8, **recipe}), metric=metric, seeds=seeds, seed=seed,
-        pruner="median" if reports else "none",
+        pruner=pruner, objectives=objectives or ("accuracy",),
     )  # fmt: skip
     return build_objective(dataset, proxy, config)
+
+
+def ignore(step: int, value: float) -> None:
+    pass
 
 
 def silent(step: int, value: float) -> None:
@@ -41,13 +48,13 @@ def test_no_recalibration_where_the_recipe_says_zero(digits, random_proxy):
 
 
 def test_result(digits, random_proxy):
-    result = build(digits, random_proxy, seeds=2)(BATCH, silent)
+    result = build(digits, random_proxy, seeds=2)(BATCH, ignore)
     assert len(set(result.scores)) == 2
     assert all(0.1 < one.accuracy <= 1 for one in result.scores)
     assert result.seconds > 0
-    again = build(digits, random_proxy, seeds=1)(BATCH, silent)
+    again = build(digits, random_proxy, seeds=1)(BATCH, ignore)
     assert again.scores == result.scores[:1]
-    assert build(digits, random_proxy, seed=1)(BATCH, silent).scores != again.scores
+    assert build(digits, random_proxy, seed=1)(BATCH, ignore).scores != again.scores
 
 
 def test_the_mean_over_seeds_of_a_metric():
@@ -57,14 +64,34 @@ def test_the_mean_over_seeds_of_a_metric():
     assert result.mean("auc") is None
 
 
-def test_reports_for_a_pruner_on_the_first_seed_only(digits, random_proxy):
+@pytest.mark.parametrize("pruner", ["none", "median"])
+def test_a_training_curve_of_the_first_seed_only(digits, random_proxy, pruner):
     seen = []
-    objective = build(digits, random_proxy, seeds=2, reports=True)
-    with_reports = objective(BATCH, lambda step, value: seen.append((step, value)))
+    objective = build(digits, random_proxy, seeds=2, pruner=pruner)
+    watched = objective(BATCH, lambda step, value: seen.append((step, value)))
     assert [step for step, _ in seen] == [2, 4, 6]
     assert all(0 <= value <= 1 for _, value in seen)
     # looking on changes nothing
-    assert with_reports.scores == build(digits, random_proxy, seeds=2)(BATCH, silent).scores
+    unwatched = replace(objective, watched=None)
+    assert watched.scores == unwatched(BATCH, silent).scores
+
+
+def test_a_curve_is_over_few_images_unless_a_pruner_goes_by_it(digits, random_proxy, monkeypatch):
+    monkeypatch.setattr(module, "WATCHED_IMAGES", 30)
+    assert len(build(digits, random_proxy).watched) == 30
+    assert len(build(digits, random_proxy, validation_images=20).watched) == 20
+    everything = len(digits.validation)
+    assert len(build(digits, random_proxy, pruner="halving", validation_images=None).watched) == (
+        everything
+    )
+    assert build(digits, random_proxy, objectives=("accuracy", "params")).watched is None
+
+
+def test_a_training_by_steps_has_a_curve_too(digits, random_proxy):
+    seen = []
+    objective = build(digits, random_proxy, epochs=1, steps=20)
+    objective(BATCH, lambda step, value: seen.append(step))
+    assert seen == [2, 4, 6, 8]  # tenths of the steps
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auc"])
@@ -73,9 +100,9 @@ def test_a_pruner_is_told_the_metric(lopsided, metric):
     proxy = make_baseline(lopsided, "random", 5, 0)
     recipe = {"schedule": "constant", "recalibrate_images": 0}
     seen = []
-    longer = build(lopsided, proxy, reports=True, metric=metric, epochs=2, **recipe)
+    longer = build(lopsided, proxy, pruner="median", metric=metric, epochs=2, **recipe)
     longer(BATCH, lambda step, value: seen.append(value))
-    result = build(lopsided, proxy, epochs=1, **recipe)(BATCH, silent)
+    result = build(lopsided, proxy, epochs=1, **recipe)(BATCH, ignore)
     assert len(set(result.scores[0])) == 3
     assert seen == [result.mean(metric)]
 
@@ -97,7 +124,7 @@ def test_a_pruner_may_stop_it(digits, random_proxy):
         raise Stopped
 
     with pytest.raises(Stopped):
-        build(digits, random_proxy, reports=True)(BATCH, stop)
+        build(digits, random_proxy, pruner="median")(BATCH, stop)
 
 
 def test_it_can_be_sent_to_another_process(digits, random_proxy):

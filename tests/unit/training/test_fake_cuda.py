@@ -167,7 +167,9 @@ def test_works_of_the_engines(data, cuda, tmp_path):
     for number, one in enumerate((data, data.to(CUDA))):
         own, few = training_set(one), one.train.images[:10]
         parts = {"data": own, "validation": one.validation, "calibration": few, "recipe": recipe}
-        candidate = ProxyObjective(**parts, seeds=1, seed=0, metric="accuracy", reports=True)
+        candidate = ProxyObjective(
+            **parts, seeds=1, seed=0, metric="accuracy", watched=one.validation
+        )
         early = EarlyTraining(**parts, sizes=(16, 16), num_steps=5, seed=0)
         folder = tmp_path / str(number)
         folder.mkdir()

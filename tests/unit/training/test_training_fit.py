@@ -123,10 +123,14 @@ def test_the_mean_loss_is_over_images_not_batches(data):
     assert logs[0].loss == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(("steps", "seen"), [(2, [32]), (3, [36]), (5, [36, 32]), (6, [36, 36])])
+@pytest.mark.parametrize(
+    ("steps", "seen"),
+    [(1, [16]), (3, [16, 16, 4]), (5, [16, 16, 4, 16, 16]), (11, [32, 20, 20, 32, 20, 16])],
+)
 def test_steps_end_a_training_in_the_middle_of_an_epoch(data, steps, seen):
-    """36 images in batches of 16, 16 and 4."""
+    """36 images in batches of 16, 16 and 4; looked at after tenths of the steps, rounded up."""
     _, logs = run(data, RECIPE.replace(epochs=9, steps=steps))
+    assert [log.epoch for log in logs] == list(range(1, len(seen) + 1))
     assert [log.num_images for log in logs] == seen
     assert all(0 < log.loss < 3 for log in logs)
 
