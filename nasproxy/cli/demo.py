@@ -58,6 +58,7 @@ def demo_settings(seed: int) -> RunConfig:
 
     return RunConfig(
         data=DataConfig(dataset="digits", seed=seed, validation_fraction=0.3),
+        proxy="synthetic",
         distill=DataDAMConfig.preset("cpu", iterations=400, seed=seed),
         search=SearchConfig(
             trials=40, uniform_trials=24, recipe=SEARCH_RECIPE.replace(epochs=100), seed=seed

@@ -114,6 +114,14 @@ Calibrate = Annotated[
     bool,
     typer.Option("--calibrate", help="Choose the recipe on the trust check's architectures first."),
 ]
+ProxyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--proxy",
+        help="What candidates train on: early (all data, stopped early), full, synthetic, random, "
+        "herding, kcenter, or the folder of a proxy [default: early].",
+    ),
+]
 Ipc = Annotated[int | None, typer.Option("--ipc", help="Images per class [default: 10].")]
 Iterations = Annotated[
     int | None, typer.Option("--iterations", help="Updates of the synthetic images.")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from nasproxy import permission
 from nasproxy.cli import options
 from nasproxy.cli.report import show
-from nasproxy.cli.settings import default_folder, given, goal_settings, read_settings
+from nasproxy.cli.settings import default_folder, given, goal_settings, read_settings, refuse_idle
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
@@ -22,9 +20,7 @@ def run_command(
     dataset: options.OptionalDataset = None,
     config: options.SettingsFile = None,
     space: options.OptionalSpace = None,
-    proxy: Annotated[
-        str | None, typer.Option(help="synthetic, random, ... [default: synthetic].")
-    ] = None,
+    proxy: options.ProxyOption = None,
     ipc: options.Ipc = None,
     iterations: options.Iterations = None,
     trials: options.Trials = None,
@@ -53,7 +49,7 @@ def run_command(
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Distill, search, verify and report in one go."""
+    """Search, verify and report in one go; with `--proxy synthetic`, distill first."""
     from nasproxy._environment import choose_device
     from nasproxy.pipeline import run
 
@@ -82,6 +78,7 @@ def run_command(
         verify=given(top=top, uniform=uniform, epochs=epochs, seed=seed),
         proxy=proxy,
     )  # fmt: skip
+    refuse_idle(settings.proxy, ipc=ipc, iterations=iterations)
     folder = out or default_folder(settings.data.dataset, Path(settings.search.space).stem)
     with terminal.watching() as watch:
         summary = run(settings, folder, device=choose_device(device), workers=workers, watch=watch)
@@ -97,16 +94,22 @@ def run_settings(
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig, search_recipe
+    from nasproxy.config import (
+        DEFAULT_PROXY,
+        DISTILL_PRESETS,
+        FULL_RECIPE,
+        RunConfig,
+        search_recipe,
+    )
 
     values = read_settings(path, data, *sections)
     for name, options_given in sections.items():
         values[name] = {**values.get(name, {}), **options_given}
     presets = DISTILL_PRESETS.get(str(values["distill"].get("method", "datadam")), {"cpu": {}})
     values["distill"] = {**presets["cpu"], **values["distill"]}
-    name = proxy or str(values.get("proxy"))
+    name = proxy or str(values.get("proxy", DEFAULT_PROXY))
     bases = {
-        "search": FULL_RECIPE if name == "full" else search_recipe(name, 1),
+        "search": search_recipe(name),
         "verify": FULL_RECIPE,
     }
     for section, base in bases.items():

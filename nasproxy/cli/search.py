@@ -18,6 +18,7 @@ from nasproxy.cli.settings import (
     engine_settings,
     given,
     goal_settings,
+    refuse_idle,
 )
 from nasproxy.cli.table import fitted_table
 from nasproxy.cli.terminal import Terminal, guarded
@@ -32,13 +33,7 @@ if TYPE_CHECKING:
 def search_command(
     dataset: options.DatasetOption,
     space: options.Space = "convnet",
-    proxy: Annotated[
-        str,
-        typer.Option(
-            help="early (all data, stopped early), synthetic, random, kcenter, full, or the folder "
-            "of a proxy."
-        ),
-    ] = "synthetic",
+    proxy: options.ProxyOption = None,
     ipc: options.Ipc = None,
     trials: options.Trials = None,
     metric: options.Metric = None,
@@ -63,7 +58,7 @@ def search_command(
         int | None, typer.Option(help="On the proxy [default: 300; 3 on full].")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Instead of epochs [default: 300 with early].")
+        int | None, typer.Option(help="Instead of epochs [default: up to 300 with early].")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: 0.05].")] = None,
     trust: options.Trust = None,
@@ -102,8 +97,9 @@ def search_command(
 ) -> None:
     """Search a space of networks, each trained on the proxy; an Optuna study."""
     from nasproxy._environment import choose_device
-    from nasproxy.config import SearchConfig, TrustConfig
+    from nasproxy.config import DEFAULT_PROXY, SearchConfig, TrustConfig
 
+    proxy = proxy or DEFAULT_PROXY
     terminal = Terminal(as_json=as_json, quiet=quiet)
     if allow_code:
         permission.allow_code()
@@ -112,6 +108,7 @@ def search_command(
         engine, timeout=candidate_timeout, memory=candidate_memory,
         address=ray_address, gpus=gpus_per_candidate,
     )  # fmt: skip
+    refuse_idle(proxy, ipc=ipc)
     changes = given(epochs=epochs, steps=steps, lr=lr)
     settings = given(
         space=space, trials=trials, metric=metric, sampler=sampler, pruner=pruner,
@@ -120,7 +117,7 @@ def search_command(
     goal = goal_settings(
         objective, max_params=max_params, max_flops=max_flops, max_latency_ms=max_latency_ms
     )
-    recipe = recipe_settings(proxy, 1, changes)
+    recipe = recipe_settings(proxy, None, changes)
     config = SearchConfig.parse({**settings, **goal, "recipe": recipe}, "search")
     checking = TrustConfig.parse(
         given(
@@ -183,7 +180,7 @@ def search_command(
     )
 
 
-def recipe_settings(proxy: str, num_images: int, changes: dict[str, Any]) -> dict[str, Any]:
+def recipe_settings(proxy: str, num_images: int | None, changes: dict[str, Any]) -> dict[str, Any]:
     """Return how candidates are trained on a proxy, or on all of so many images, with changes.
 
     Raises:

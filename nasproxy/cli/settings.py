@@ -55,6 +55,23 @@ def read_settings(path: Path | None, data: dict[str, Any], *tables: str) -> dict
     return values
 
 
+def refuse_idle(proxy: str, **options: int | None) -> None:
+    """Refuse options of few images where candidates train on all of them.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    from nasproxy.errors import ConfigError
+
+    if proxy not in ("early", "full"):
+        return
+    for name, value in given(**options).items():
+        raise ConfigError(
+            f"--{name} {value} has no use with --proxy {proxy}, where candidates train on all "
+            "images: add --proxy synthetic, or leave it out"
+        )
+
+
 def engine_settings(
     name: str | None,
     *,

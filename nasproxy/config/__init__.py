@@ -25,7 +25,7 @@ from nasproxy.config.recipe import (
     full_recipe,
     search_recipe,
 )
-from nasproxy.config.run import RunConfig
+from nasproxy.config.run import DEFAULT_PROXY, RunConfig
 from nasproxy.config.search import COST_FIELDS, LIMITS, SearchConfig
 from nasproxy.config.trust import RecipeChange, TrustConfig
 from nasproxy.config.verify import VerifyConfig
@@ -34,6 +34,7 @@ __all__ = [
     "AUGMENTATIONS",
     "COST_FIELDS",
     "DATADAM_PRESETS",
+    "DEFAULT_PROXY",
     "DIGITS",
     "DISTILL_CONFIGS",
     "DISTILL_PRESETS",

@@ -78,16 +78,28 @@ def full_recipe(num_images: int) -> Recipe:
     return FULL_RECIPE.replace(epochs=epochs, batch_size=batch_size)
 
 
-def search_recipe(proxy: str, num_images: int) -> Recipe:
+def early_recipe(num_images: int) -> Recipe:
+    """Return how candidates are trained on all of so many images where they stop early.
+
+    300 steps of 100 images, or fewer where that would be more than a quarter of full training.
+    """
+    full = full_recipe(num_images).epochs * num_images
+    steps = max(10, full // (4 * EARLY_RECIPE.batch_size))
+    return EARLY_RECIPE.replace(steps=min(EARLY_RECIPE.num_steps(num_images), steps))
+
+
+def search_recipe(proxy: str, num_images: int | None = None) -> Recipe:
     """Return how candidates are trained unless the user says otherwise.
 
     Args:
         proxy: `full`, `early`, or any other name or folder.
-        num_images: of the training split.
+        num_images: of the training split; None: not known, but large.
     """
     if proxy == "full":
-        return full_recipe(num_images)
-    return EARLY_RECIPE if proxy == "early" else SEARCH_RECIPE
+        return FULL_RECIPE if num_images is None else full_recipe(num_images)
+    if proxy == "early":
+        return EARLY_RECIPE if num_images is None else early_recipe(num_images)
+    return SEARCH_RECIPE
 
 
 STUDY_PROTOCOL = Recipe(

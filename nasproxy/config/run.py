@@ -15,12 +15,15 @@ from nasproxy.config.trust import TrustConfig
 from nasproxy.config.verify import VerifyConfig
 from nasproxy.errors import ConfigError
 
+DEFAULT_PROXY = "early"
+"""What ranked best where it was compared: the full data, stopped early (docs/judging.md)."""
+
 
 class RunConfig(Config):
     """The whole pipeline: what `nasproxy run --config FILE` reads."""
 
     data: DataConfig
-    proxy: str = "synthetic"
+    proxy: str = DEFAULT_PROXY
     distill: DistillConfig = DataDAMConfig.preset("cpu")
     trust: TrustConfig = TrustConfig()
     search: SearchConfig = SearchConfig()

@@ -56,7 +56,7 @@ KINDS: dict[str, tuple[str, Callable[[Ground, Tally, int], None], int]] = {
     "kill": ("SIGKILL of distill, search, verify", kill_drivers, 50),
     "interrupt": ("SIGINT and SIGTERM of the same", interrupt, 20),
     "worker": ("SIGKILL of a worker of search or verify", kill_workers, 10),
-    "folder": ("two processes on one --out", share_a_folder, 5),
+    "folder": ("two processes on one --out", share_a_folder, 6),
     "candidate": (
         "candidates that raise, are NaN, allocate, hang, leave or kill themselves", _misbehave, 18,
     ),

@@ -116,9 +116,10 @@ def kill_workers(ground: Ground, tally: Tally, count: int) -> None:
 
 def share_a_folder(ground: Ground, tally: Tally, count: int) -> None:
     """Begin the same command twice at once on one folder: one of them works."""
-    for _ in range(count):
-        place = ground.new("search")
-        commands = [struck.begin(ground.words("search", place, 1), place) for _ in range(2)]
+    for index in range(count):
+        stage = ("search", "distill", "verify")[index % 3]
+        place = ground.new(stage)
+        commands = [struck.begin(ground.words(stage, place, 1), place) for _ in range(2)]
         for command in commands:
             command.wait(300)
             refused = "another process works on" in command.said.read_text()
@@ -127,4 +128,4 @@ def share_a_folder(ground: Ground, tally: Tally, count: int) -> None:
         if all(command.code for command in commands):
             tally.problems.append("none of the two did the work")
         tally.look_at(place, {})
-        tally.judge(1, struck.outcome(place), ground.expected["search"])
+        tally.judge(1, struck.outcome(place), ground.expected[stage])

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 from nasproxy.config import (
     DATADAM_PRESETS,
     DISTILL_PRESETS,
+    EARLY_RECIPE,
     FULL_RECIPE,
     PROTOCOLS,
+    SEARCH_RECIPE,
     Augmentation,
     DataConfig,
     DataDAMConfig,
@@ -18,7 +20,9 @@ from nasproxy.config import (
     RunConfig,
     SearchConfig,
     VerifyConfig,
+    full_recipe,
     read_toml,
+    search_recipe,
 )
 from nasproxy.errors import ConfigError, unknown_name
 
@@ -199,3 +203,19 @@ def test_the_first_window_of_starts_is_no_larger_than_the_last():
     assert PADConfig.preset("cpu", max_start=7).first_max_start == 7
     assert PADConfig.preset("cpu", max_start=99).first_max_start == 20
     assert PADConfig.preset("paper", max_start=3).first_max_start == 3
+
+
+@pytest.mark.parametrize(
+    ("num_images", "steps"), [(54_001, 300), (8_000, 300), (1_078, 53), (400, 20), (5, 10)]
+)
+def test_stopping_early_is_at_most_a_quarter_of_full_training(num_images, steps):
+    """But for a handful of images: 1,078 of them are seen 20 times, a quarter is 53 batches."""
+    recipe = search_recipe("early", num_images)
+    assert (recipe.steps, recipe.batch_size) == (steps, 100)
+
+
+def test_the_recipe_of_a_proxy():
+    assert search_recipe("random", 400) == search_recipe("runs/proxy") == SEARCH_RECIPE
+    assert search_recipe("full", 400) == full_recipe(400)
+    assert search_recipe("full") == FULL_RECIPE
+    assert search_recipe("early") == EARLY_RECIPE
