@@ -37,7 +37,7 @@ def show(terminal: Terminal, summary: dict[str, Any], folder: Path) -> None:
     terminal.say(summary["verdict"])
     picture = folder / "proxy" / "final.png"
     if picture.exists():
-        terminal.say(f"The proxy:  {picture}")
+        terminal.say(f"Images:     {picture}")
     terminal.say(f"Reports:    {folder / 'report.html'}, report.md, report.json")
 
 

@@ -42,7 +42,7 @@ def draws(number: int) -> str:
 
 def cost_clause(cost: Cost) -> str:
     """Render what a contestant costs in a sentence."""
-    setup = f" after {duration(cost.setup_seconds)} of setup" if cost.setup_seconds > 0 else ""
+    setup = f" after {duration(cost.setup_seconds)} of setup" if cost.setup_seconds >= 0.1 else ""
     return f"{duration(cost.seconds_per_candidate)} a candidate{setup}"
 
 

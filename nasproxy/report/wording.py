@@ -45,7 +45,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return UNKNOWN
     if seconds < 1:
-        return "0 s" if seconds == 0 else f"{seconds:.2g} s"
+        return "0 s" if seconds < 5e-4 else f"{seconds:.2g} s"
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
