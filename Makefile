@@ -9,8 +9,8 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
-# PostgreSQL's programs are the system's to install (apt-get install postgresql); without them the
-# tests that need them are skipped
+# databases' programs are the system's to install (apt-get install postgresql mariadb-server);
+# without them the tests that need them are skipped
 test-all: .venv/installed-all
 	$(BIN)/python -m pytest -q
 	$(BIN)/python tests/reliability/faults.py --out results/reliability
@@ -47,7 +47,7 @@ docs: .venv/installed-docs
 	touch $@ .venv/installed
 
 .venv/installed-all: .venv/installed-test
-	$(BIN)/python -m pip install --quiet --editable ".[ray,postgres,grpc]"
+	$(BIN)/python -m pip install --quiet --editable ".[ray,postgres,mysql,grpc]"
 	touch $@
 
 .venv/installed-docs: .venv/bin/python pyproject.toml

@@ -178,6 +178,10 @@ class ArchitectureStudy:
         """Record an intermediate score and ask the pruner; the uniform sample stays whole."""
 
         def ask() -> bool:
+            if self._config.pruner == "none":  # Optuna's own way reads the trial three times
+                known = self.trials[number]._trial_id
+                self._storage.set_trial_intermediate_value(known, step, value)
+                return False
             trial = optuna.trial.Trial(self._study, self.trials[number]._trial_id)
             with warnings.catch_warnings():
                 # a trial that an interrupted run began reports its first steps again

@@ -10,7 +10,8 @@ from nasproxy.report.wording import architecture_name, duration, rho, size, time
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (None, "-"), (0, "0 s"), (5e-6, "0 s"), (0.0044, "0.0044 s"), (12.34, "12.3 s"), (125, "2 min 5 s"),
+        (None, "-"), (0, "0 s"), (5e-6, "0 s"), (0.0044, "0.0044 s"),
+        (12.34, "12.3 s"), (125, "2 min 5 s"),
         (3599.7, "1 h 0 min"), (7260, "2 h 1 min"), (200_000, "2 d 8 h"),
     ],
 )  # fmt: skip
