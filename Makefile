@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all scale fuzz lint docs clean
+.PHONY: demo test test-docs test-all scale fuzz lint docs clean
 
 demo: .venv/installed
 	$(BIN)/nasproxy demo
@@ -50,7 +50,7 @@ docs: .venv/installed-docs
 	$(BIN)/python -m pip install --quiet --editable ".[ray,postgres,mysql,grpc]"
 	touch $@
 
-.venv/installed-docs: .venv/bin/python pyproject.toml
+.venv/installed-docs: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 

@@ -9,18 +9,10 @@ from typing import Any
 import torch
 
 from nasproxy._files import write_json
-from nasproxy.config import (
-    SEARCH_RECIPE,
-    DistillConfig,
-    RecipeChange,
-    RunConfig,
-    SearchConfig,
-    TrustConfig,
-    search_recipe,
-)
+from nasproxy.config import DistillConfig, RecipeChange, RunConfig, SearchConfig, TrustConfig
 from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.distill.session import distill
-from nasproxy.errors import ConfigError, DataWarning, EvaluationError, unknown_name
+from nasproxy.errors import ConfigError, DataWarning, EvaluationError, nearest, shown
 from nasproxy.executors.engine import Engine
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.coreset import SELECTIONS, make_baseline
@@ -86,7 +78,11 @@ def open_proxy(
         return make_baseline(dataset, kind, ipc or config.ipc, config.seed)
     if Path(choice).is_dir():
         return _load(Path(choice), dataset, device)
-    raise ConfigError(unknown_name("proxy", choice, PROXY_CHOICES) + ", or the folder of a proxy")
+    known = ", ".join(PROXY_CHOICES)
+    raise ConfigError(
+        f"unknown proxy {shown(choice)}: choose from {known}, or the folder of a proxy"
+        f"{nearest(choice, PROXY_CHOICES)}"
+    )
 
 
 def choose_recipe(
@@ -191,8 +187,8 @@ def check_trust(
     if not judgement.told_from_chance:
         if trust.required:
             raise EvaluationError(
-                f"{judgement.sentence}: choose another --proxy or more --epochs on it, or leave "
-                "out --require-trust"
+                f"{judgement.sentence}: choose another --proxy or a longer training on it "
+                "(--epochs, --steps), or leave out --require-trust"
             )
         warnings.warn(judgement.sentence, DataWarning, stacklevel=2)
     return judgement
@@ -228,13 +224,10 @@ def run(
         raise ConfigError(
             f"uniform must be <= trials, got {wanted} of {config.search.trials} (--uniform)"
         )
-    searching = config.search
+    dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
+    searching = config.searching(len(dataset.train))
     if wanted > searching.num_uniform():  # what is verified as a uniform sample is drawn as one
         searching = searching.replace(uniform_trials=wanted)
-    dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
-    if searching.recipe == SEARCH_RECIPE:  # the default, which is for proxies of few images
-        recipe = search_recipe(config.proxy, len(dataset.train))
-        searching = searching.replace(recipe=recipe.to_dict())
     check_metric(config.search.metric, dataset)
     check_goal(load_space(searching.space), dataset, searching, watch=watch)
     if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere

@@ -29,8 +29,8 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="nasproxy",
-    help="Search small networks on a distilled proxy of your data, and learn whether it was "
-    "worth it. Begin with `nasproxy demo`.",
+    help="Search small networks by a short cut - distilled images, a few real ones, stopping early "
+    "- and learn whether it was worth it. Begin with `nasproxy demo`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # in "rich" mode, `[default: 3]` is markup and vanishes
@@ -56,7 +56,7 @@ app.command("doctor")(doctor.doctor_command)
 def version_option(
     version: bool = typer.Option(False, "--version", help="Show the version."),
 ) -> None:
-    """Search small networks on a distilled proxy of your data."""
+    """Search small networks by a short cut, and learn whether it was worth it."""
     if version:
         from importlib import metadata
 

@@ -27,7 +27,7 @@ OLDEST_PYTHON = (3, 11)
 SMALL_DISK, FULL_DISK = 2 * 2**30, 100 * 2**20
 """Free bytes below which there is a warning, and below which a run cannot be written."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-FOR_WORK = {"dashboard", "export", "ray", "postgres"}
+FOR_WORK = {"dashboard", "export", "ray", "postgres", "mysql", "grpc"}
 """Extras that add commands; those for development are not a user's to miss."""
 
 

@@ -122,7 +122,17 @@ ProxyOption = Annotated[
         "herding, kcenter, or the folder of a proxy [default: early].",
     ),
 ]
-Ipc = Annotated[int | None, typer.Option("--ipc", help="Images per class [default: 10].")]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps",
+        help="Of a candidate's training, in place of epochs [default with early: 300, or a quarter "
+        "of full training].",
+    ),
+]
+Ipc = Annotated[
+    int | None, typer.Option("--ipc", help="Images per class of a proxy [default: 10].")
+]
 Iterations = Annotated[
     int | None, typer.Option("--iterations", help="Updates of the synthetic images.")
 ]

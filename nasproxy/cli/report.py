@@ -43,6 +43,7 @@ def show(terminal: Terminal, summary: dict[str, Any], folder: Path) -> None:
 
 def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Choose and word what a person wants to know first."""
+    from nasproxy.report.cost import LEAST_SECONDS
     from nasproxy.training.metric import METRIC_NAMES, shown_metrics
 
     def with_interval(name: str, found: dict[str, Any] = summary) -> str:
@@ -60,6 +61,8 @@ def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     best = summary["best"] or {}
     trust = summary["trust"]
     checked = [("trust check, Spearman", with_interval("spearman_rho", trust))] if trust else []
+    made = summary["distill_seconds"] >= LEAST_SECONDS
+    how = f" ({summary['full_search_is']})" if summary["full_search_is"] else ""
     rows = [
         ("candidates, verified", f"{summary['num_candidates']}, {summary['num_verified']}"),
         ("Spearman, 95% interval", with_interval("spearman_rho")),
@@ -67,20 +70,20 @@ def key_figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("  FLOPs alone", with_interval("spearman_rho_flops")),
         ("  noise ceiling", with_interval("noise_ceiling")),
         *checked,
-        ("distilling", seconds("distill_seconds")),
         *(
             (name, seconds(key))
             for name, key in (
+                ("distilling", "distill_seconds"),
                 ("choice of recipe", "calibration_seconds"),
                 ("trust check", "trust_seconds"),
             )
-            if summary[key] is not None
+            if summary[key] is not None and summary[key] >= LEAST_SECONDS
         ),
         ("search on the proxy", seconds("search_seconds")),
         ("verification", seconds("verify_seconds")),
-        (f"search on full data ({summary['full_search_is']})", seconds("full_search_seconds")),
+        (f"search on full data{how}", seconds("full_search_seconds")),
         ("speed-up, search alone", times("speedup_search_only")),
-        ("  with distilling", times("speedup_with_distillation")),
+        *([("  with distilling", times("speedup_with_distillation"))] if made else []),
         ("  with verified top, too", times("speedup_end_to_end")),
     ]
     shown = shown_metrics(summary["metric"], summary["class_counts"])

@@ -23,6 +23,7 @@ def run_command(
     proxy: options.ProxyOption = None,
     ipc: options.Ipc = None,
     iterations: options.Iterations = None,
+    steps: options.Steps = None,
     trials: options.Trials = None,
     top: options.Top = None,
     uniform: options.UniformSample = None,
@@ -77,6 +78,7 @@ def run_command(
         },
         verify=given(top=top, uniform=uniform, epochs=epochs, seed=seed),
         proxy=proxy,
+        steps=steps,
     )  # fmt: skip
     refuse_idle(settings.proxy, ipc=ipc, iterations=iterations)
     folder = out or default_folder(settings.data.dataset, Path(settings.search.space).stem)
@@ -87,32 +89,29 @@ def run_command(
 
 
 def run_settings(
-    path: Path | None, *, data: dict[str, Any], proxy: str | None, **sections: dict[str, Any]
+    path: Path | None,
+    *,
+    data: dict[str, Any],
+    proxy: str | None,
+    steps: int | None = None,
+    **sections: dict[str, Any],
 ) -> RunConfig:
     """Merge a file of settings, if any, with what was given on the command line.
 
     Raises:
         ConfigError: a setting is unknown or out of range, or no data set is named.
     """
-    from nasproxy.config import (
-        DEFAULT_PROXY,
-        DISTILL_PRESETS,
-        FULL_RECIPE,
-        RunConfig,
-        search_recipe,
-    )
+    from nasproxy.config import DISTILL_PRESETS, FULL_RECIPE, RunConfig
 
     values = read_settings(path, data, *sections)
     for name, options_given in sections.items():
         values[name] = {**values.get(name, {}), **options_given}
     presets = DISTILL_PRESETS.get(str(values["distill"].get("method", "datadam")), {"cpu": {}})
     values["distill"] = {**presets["cpu"], **values["distill"]}
-    name = proxy or str(values.get("proxy", DEFAULT_PROXY))
-    bases = {
-        "search": search_recipe(name),
-        "verify": FULL_RECIPE,
-    }
-    for section, base in bases.items():
-        if isinstance(recipe := values[section].get("recipe"), dict):
-            values[section]["recipe"] = {**base.to_dict(), **recipe}
+    if isinstance(recipe := values["verify"].get("recipe"), dict):
+        values["verify"]["recipe"] = {**FULL_RECIPE.to_dict(), **recipe}
+    # what a table [search.recipe] leaves out is the proxy's own
+    recipe = values["search"].get("recipe")
+    if recipe is None or isinstance(recipe, dict):
+        values["recipe"] = {**(values["search"].pop("recipe", None) or {}), **given(steps=steps)}
     return RunConfig.parse({**values, **given(proxy=proxy)})

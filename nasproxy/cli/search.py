@@ -55,11 +55,10 @@ def search_command(
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings a candidate [default: 1].")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="On the proxy [default: 300; 3 on full].")
+        int | None,
+        typer.Option(help="Of a training on a proxy [default: 300], or on all images with full."),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Instead of epochs [default: up to 300 with early].")
-    ] = None,
+    steps: options.Steps = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate [default: 0.05].")] = None,
     trust: options.Trust = None,
     trust_epochs: options.TrustEpochs = None,
@@ -97,7 +96,7 @@ def search_command(
 ) -> None:
     """Search a space of networks, each trained on the proxy; an Optuna study."""
     from nasproxy._environment import choose_device
-    from nasproxy.config import DEFAULT_PROXY, SearchConfig, TrustConfig
+    from nasproxy.config import DEFAULT_PROXY, SearchConfig, TrustConfig, changed_recipe
 
     proxy = proxy or DEFAULT_PROXY
     terminal = Terminal(as_json=as_json, quiet=quiet)
@@ -117,7 +116,7 @@ def search_command(
     goal = goal_settings(
         objective, max_params=max_params, max_flops=max_flops, max_latency_ms=max_latency_ms
     )
-    recipe = recipe_settings(proxy, None, changes)
+    recipe = changed_recipe(proxy, None, changes).to_dict()
     config = SearchConfig.parse({**settings, **goal, "recipe": recipe}, "search")
     checking = TrustConfig.parse(
         given(
@@ -147,7 +146,8 @@ def search_command(
         data = load_dataset(described, watch=watch).to(chosen)
         check_metric(config.metric, data)
         check_goal(searched, data, config, storage, watch)
-        config = config.replace(recipe=recipe_settings(proxy, len(data.train), changes))
+        recipe = changed_recipe(proxy, len(data.train), changes).to_dict()
+        config = config.replace(recipe=recipe)
         opened = open_proxy(
             proxy, data, folder, distill_settings(None, chosen, ipc=ipc, seed=seed),
             ipc=ipc, watch=watch,
@@ -178,25 +178,6 @@ def search_command(
     terminal.finish(
         {"out": str(folder), "trust": found, "calibration": tried, "candidates": candidates}
     )
-
-
-def recipe_settings(proxy: str, num_images: int | None, changes: dict[str, Any]) -> dict[str, Any]:
-    """Return how candidates are trained on a proxy, or on all of so many images, with changes.
-
-    Raises:
-        ConfigError: both epochs and steps would say how long.
-    """
-    from nasproxy.config import search_recipe
-    from nasproxy.errors import ConfigError
-
-    recipe = {**search_recipe(proxy, num_images).to_dict(), **changes}
-    if "epochs" in changes and "steps" in recipe:
-        asked = f"--steps {recipe['steps']}" if "steps" in changes else "--proxy early"
-        raise ConfigError(
-            f"a training takes --epochs or --steps, got --epochs {recipe['epochs']} with {asked}: "
-            "leave out --epochs"
-        )
-    return recipe
 
 
 def trust_lines(judgement: TrustJudgement | None, *, kind: str, chosen: bool = False) -> list[str]:

@@ -22,6 +22,7 @@ from nasproxy.config.recipe import (
     SEARCH_RECIPE,
     STUDY_PROTOCOL,
     Recipe,
+    changed_recipe,
     full_recipe,
     search_recipe,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "SearchConfig",
     "TrustConfig",
     "VerifyConfig",
+    "changed_recipe",
     "distill_config",
     "full_recipe",
     "read_toml",

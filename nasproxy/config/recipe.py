@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from nasproxy.config.base import Config
+from nasproxy.errors import ConfigError
 
 
 class Recipe(Config):
@@ -100,6 +101,29 @@ def search_recipe(proxy: str, num_images: int | None = None) -> Recipe:
     if proxy == "early":
         return EARLY_RECIPE if num_images is None else early_recipe(num_images)
     return SEARCH_RECIPE
+
+
+def changed_recipe(proxy: str, num_images: int | None, changes: dict[str, Any]) -> Recipe:
+    """Return the recipe of candidates with some settings changed.
+
+    Args:
+        proxy: as for `search_recipe`.
+        num_images: as for `search_recipe`.
+        changes: by setting.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range, or both epochs and steps say how long.
+    """
+    recipe = {**search_recipe(proxy, num_images).to_dict(), **changes}
+    if "epochs" in changes and recipe.get("steps") is not None:
+        remedy = "leave one out"
+        if "steps" not in changes:
+            remedy = "use --steps, or --proxy full for whole epochs"
+        raise ConfigError(
+            f"a training takes epochs or steps, got epochs {changes['epochs']} where it takes "
+            f"{recipe['steps']} steps (--proxy {proxy}): {remedy}"
+        )
+    return Recipe.parse(recipe, "search.recipe")
 
 
 STUDY_PROTOCOL = Recipe(

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from nasproxy.report.quality import uniform_sample
 from nasproxy.report.record import Records, Verified
 
+LEAST_SECONDS = 0.05
+"""Of making a proxy, below which it is not worth a word: real images were only chosen."""
+
 
 @dataclass(frozen=True)
 class Cost:

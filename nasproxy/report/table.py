@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nasproxy.report.cost import LEAST_SECONDS
 from nasproxy.report.record import Candidate, Records, Verified
 from nasproxy.report.summary import by_full_score, by_proxy_score
 from nasproxy.report.wording import (
@@ -99,11 +100,7 @@ def time_table(summary: dict[str, Any]) -> Table:
     full_is = f" ({summary['full_search_is']})" if summary["full_search_is"] else ""
     rows = [
         ("search", duration(summary["search_seconds"]), times(summary["speedup_search_only"])),
-        (
-            "+ distillation",
-            duration(summary["distill_seconds"]),
-            times(summary["speedup_with_distillation"]),
-        ),
+        *_distillation_row(summary),
         *_check_rows(summary),
         (
             "+ verifying the top",
@@ -115,6 +112,14 @@ def time_table(summary: dict[str, Any]) -> Table:
         ("one full training", duration(summary["full_seconds_per_candidate"]), ""),
     ]
     return Table("Time", ("step", "seconds", "speed-up"), rows)
+
+
+def _distillation_row(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the row of what the proxy took to make, where it took any time."""
+    seconds = summary["distill_seconds"]
+    if seconds < LEAST_SECONDS:
+        return []
+    return [("+ distillation", duration(seconds), times(summary["speedup_with_distillation"]))]
 
 
 def _check_rows(summary: dict[str, Any]) -> list[tuple[str, str, str]]:

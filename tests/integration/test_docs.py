@@ -13,9 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import typer
 from commands import invoke
+from PIL import Image
 
 import nasproxy
 from nasproxy.cli.app import UsageError, app
@@ -206,6 +208,43 @@ def test_the_tutorial_runs(tmp_path: Path) -> None:
             wanted = (0, 1) if words[1] == "doctor" else (0,)
             assert done.returncode in wanted, f"{command.text}: {done.stdout}{done.stderr}"
     assert (tmp_path / "runs" / "photos" / "report.html").exists()
+
+
+SHORTER = {
+    "run": "--trials 6 --trust 0 --top 1 --uniform 4 --epochs 1 --workers 1",
+    "distill": "--iterations 4",
+    "proxy": "--width 8 --seeds 1",
+    "search": "--trials 8 --trust 0 --workers 1 --epochs 2",
+    "verify": "--epochs 1 --workers 1",
+}
+"""What is added to README's commands, so that they take seconds on digits."""
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    """All that it shows as blocks, in their order and one folder, on smaller data and shorter."""
+    folder = tmp_path / "photos"
+    for number, name in enumerate(("cat", "dog")):
+        for index in range(12):
+            path = folder / name / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.full((64, 64), 60 + 120 * number + index, np.uint8)
+            Image.fromarray(pixels).save(path)
+    ran = []
+    for command in commands_of(ROOT / "README.md"):
+        text = command.text.partition("#")[0].replace("mnist", "digits")
+        words = shlex.split(text)
+        name = words[1]
+        lacks = name == "export" and not find_spec("onnxscript")
+        if not command.in_block or name in ("dashboard", "demo") or lacks:
+            continue
+        if "--uniform" in words and name == "verify":
+            words[words.index("--uniform") + 1] = "4"
+        arguments = [sys.executable, "-m", *words, *SHORTER.get(name, "").split(), "--quiet"]
+        done = subprocess.run(arguments, check=False, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        ran.append(name)
+    assert {"run", "distill", "proxy", "search", "verify", "report", "data"} <= set(ran)
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ def test_search_verify_and_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--epochs", "3"], "--epochs 3 with --steps 30: leave out --epochs"),
+        (["--epochs", "3"], "got epochs 3 where it takes 30 steps (--proxy early): leave one out"),
         (["--ipc", "3"], "--ipc 3 has no use with --proxy early"),
         (["--ipc", "3", "--proxy", "full"], "--ipc 3 has no use with --proxy full"),
         (["--steps", "0"], "search.recipe.steps"),
@@ -65,6 +65,28 @@ def test_a_run_takes_the_recipe_that_fits_its_proxy(tmp_path: Path) -> None:
     )  # fmt: skip
     assert found["recipe"]["steps"] == 20
     assert found["recipe"]["batch_size"] == EARLY_RECIPE.batch_size
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more", "message"),
+    [
+        (
+            "epochs = 5",
+            [],
+            "got epochs 5 where it takes 300 steps (--proxy early): use --steps, or",
+        ),
+        ("epochs = 5\nsteps = 7", [], "got epochs 5 where it takes 7 steps"),
+        ("epochs = 5", ["--steps", "7", "--proxy", "random"], "where it takes 7 steps"),
+        ("lr = -1", [], "search.recipe.lr must be greater than 0, got -1"),
+        ("momentun = 0.5", [], "search.recipe.momentun"),
+    ],
+)
+def test_recipes_that_cannot_be(tmp_path: Path, recipe: str, more: list[str], message: str) -> None:
+    settings = tmp_path / "run.toml"
+    settings.write_text(f"[search.recipe]\n{recipe}\n")
+    result = invoke("run", "--config", settings, "--dataset", "digits", *more)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 def test_recipes_of_a_file_must_be_tables(tmp_path: Path) -> None:

@@ -247,9 +247,9 @@ def make_folder(folder: Path) -> None:
             (folder / label / f"{index}.png").write_bytes(png())
 
 
-def read_all(kind: str, name: str = "") -> Callable[[Path], None]:
+def read_all(kind: str, name: str = "", *, skip: bool = True) -> Callable[[Path], None]:
     def load(folder: Path) -> None:
-        source = open_source(DataConfig(dataset=f"{kind}:{folder / name}", skip_unreadable=True))
+        source = open_source(DataConfig(dataset=f"{kind}:{folder / name}", skip_unreadable=skip))
         for part in source.parts:
             source.read(part)
         source.fingerprint()
@@ -291,7 +291,7 @@ TARGETS: dict[str, Target] = {
     ),
     "table": Target(make_mhist, "annotations.csv", read_all("mhist"), "text"),
     "groups": Target(write("g.csv", b"image,who\na.png,x\nb.png,y\n"), "g.csv", groups, "text"),
-    "picture": Target(make_folder, "cat/1.png", read_all("folder")),
+    "picture": Target(make_folder, "cat/1.png", read_all("folder", skip=False)),
 }
 
 NASTY: list[Any] = [

@@ -219,3 +219,13 @@ def test_the_recipe_of_a_proxy():
     assert search_recipe("full", 400) == full_recipe(400)
     assert search_recipe("full") == FULL_RECIPE
     assert search_recipe("early") == EARLY_RECIPE
+
+
+def test_what_a_run_changes_of_the_recipe_that_fits_its_proxy():
+    data = {"dataset": "digits"}
+    changed = RunConfig.parse({"data": data, "recipe": {"lr": 0.1}})
+    assert changed.searching(400).recipe == search_recipe("early", 400).replace(lr=0.1)
+    own = RunConfig.parse({"data": data, "search": {"recipe": {"epochs": 7}}})
+    assert own.searching(400).recipe == Recipe(epochs=7)
+    with pytest.raises(ConfigError, match="both given"):
+        RunConfig.parse({"data": data, "search": {"recipe": {"epochs": 7}}, "recipe": {"lr": 0.1}})

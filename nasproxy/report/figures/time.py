@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nasproxy.report.cost import LEAST_SECONDS
 from nasproxy.report.figures.base import QUIET, UNIFORM, Figure, axis_title, draw
 from nasproxy.report.wording import duration, times
 
@@ -26,10 +27,9 @@ def _get_time_info(summary: dict[str, Any]) -> list[TimeBar]:
     if search is None:
         return bars
     distilled = search + summary["distill_seconds"]
-    bars += [
-        TimeBar("search on the proxy", search, summary["speedup_search_only"]),
-        TimeBar("+ distillation", distilled, summary["speedup_with_distillation"]),
-    ]
+    bars.append(TimeBar("search on the proxy", search, summary["speedup_search_only"]))
+    if summary["distill_seconds"] >= LEAST_SECONDS:
+        bars.append(TimeBar("+ distillation", distilled, summary["speedup_with_distillation"]))
     checked = distilled
     for name, key in (
         ("+ choice of recipe", "calibration_seconds"), ("+ trust check", "trust_seconds"),
