@@ -39,6 +39,10 @@ def silent(step: int, value: float) -> None:
     raise AssertionError("nothing is to be reported")
 
 
+def ignored(step: int, value: float) -> None:
+    pass
+
+
 @pytest.fixture(scope="session")
 def config(tmp_path_factory) -> SearchConfig:
     space = tmp_path_factory.mktemp("space") / "seven.toml"
@@ -116,7 +120,7 @@ def test_every_recipe_is_trained_as_a_trial_is(calibrated, digits, random_proxy,
     plain = config.replace(pruner="none")
     for place, change in enumerate((RecipeChange(), *TRUST.recipes)):
         objective = build_objective(digits, random_proxy, change.applied(plain))
-        expected = objective(entry["architecture"], silent).by_metric()
+        expected = objective(entry["architecture"], ignored).by_metric()
         assert entry["options"][str(place)]["proxy_scores"] == expected
     full = build_rehearsal(digits, random_proxy, config, TRUST).full
     assert full(entry["architecture"], silent).by_metric() == entry["full_scores"]
@@ -221,7 +225,7 @@ def test_soft_labels_are_left_aside(digits, soft_proxy, random_proxy, config, tm
     record = calibrate(digits, soft_proxy, config, trust, tmp_path, engine="serial")
     entry = record["architectures"][0]
     objective = build_objective(digits, random_proxy, config.replace(pruner="none"))
-    expected = objective(entry["architecture"], silent).by_metric()
+    expected = objective(entry["architecture"], ignored).by_metric()
     assert (
         entry["options"]["1"]["proxy_scores"] == expected != entry["options"]["0"]["proxy_scores"]
     )
