@@ -11,6 +11,8 @@ from nasproxy.config import Config
 
 EQUAL_COST = 1.25
 """Totals up to this ratio count as equal."""
+NUM_VERIFIED = 5
+"""Favourites that a search trains in full at its end."""
 
 
 class Cost(Config):
@@ -29,7 +31,10 @@ class Cost(Config):
     speedup: float | None
     """Over one full training of each candidate compared, with setup."""
     speedup_without_setup: float | None
+    speedup_end_to_end: float | None
+    """The same with the full training of the best `NUM_VERIFIED` counted in."""
     space_speedup: float | None
+    space_speedup_end_to_end: float | None
     break_even_full: int | None
     """Candidates from which setup has paid for itself against full training; None: never."""
 
@@ -46,6 +51,7 @@ def measure_cost(comparison: Comparison, contestant: Contestant, num_candidates:
     each = float(np.mean([draw.seconds for draw in draws]))
     setup = math.fsum(draw.setup_seconds for draw in draws) / len(draws)
     full = full_seconds(comparison)
+    verified = NUM_VERIFIED * full
     space, total = comparison.space_size * each, num_candidates * each
     return Cost(
         seconds_per_candidate=each,
@@ -58,7 +64,9 @@ def measure_cost(comparison: Comparison, contestant: Contestant, num_candidates:
         space_seconds_without_setup=space,
         speedup=_ratio(num_candidates * full, setup + total),
         speedup_without_setup=_ratio(num_candidates * full, total),
+        speedup_end_to_end=_ratio(num_candidates * full, setup + total + verified),
         space_speedup=_ratio(comparison.space_size * full, setup + space),
+        space_speedup_end_to_end=_ratio(comparison.space_size * full, setup + space + verified),
         break_even_full=break_even(setup, full - each),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nasproxy.compare.cost import NUM_VERIFIED
 from nasproxy.compare.judgement import Judgement
 from nasproxy.compare.pairing import Pairing
 from nasproxy.compare.predictor import Prediction
@@ -122,8 +123,9 @@ def noise_table(judgement: Judgement) -> Table:
 def cost_table(judgement: Judgement) -> Table:
     """List what one draw costs for the candidates compared and for the whole space."""
     n, space = judgement.num_candidates, judgement.space_size
-    header = ("contestant", f"{n:,} candidates", "no setup", "speed-up", "no setup",
-              f"space of {space:,}", "no setup", "speed-up", "pays against full from",
+    verified = f"best {NUM_VERIFIED} trained in full, too"
+    header = ("contestant", f"{n:,} candidates", "no setup", "speed-up", "no setup", verified,
+              f"space of {space:,}", "speed-up", verified, "pays against full from",
               "against best cheaper from")  # fmt: skip
     rows = [_cost_cells(judgement, standing) for standing in by_rank(judgement)]
     return Table(
@@ -225,9 +227,10 @@ def _cost_cells(judgement: Judgement, standing: Standing) -> tuple[str, ...]:
         duration(cost.total_seconds_without_setup),
         times(cost.speedup),
         times(cost.speedup_without_setup),
+        times(cost.speedup_end_to_end),
         duration(cost.space_seconds),
-        duration(cost.space_seconds_without_setup),
         times(cost.space_speedup),
+        times(cost.space_speedup_end_to_end),
         _pays(cost.break_even_full),
         pays,
     )

@@ -188,9 +188,14 @@ class SharedStudy(ArchitectureStudy):
                 self._earlier.append(trial.params)
         return self._guessed[number]
 
-    def _tell(self, number: int, status: str, **result: Any) -> None:
-        super()._tell(number, status, **result)
+    def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
+        super()._tell(number, state, values)
+        self._read(self.trials[number]._trial_id)  # another driver's result may have been first
         self._running.discard(number)
+
+    def _read(self, trial_id: int) -> None:
+        """Read one trial; all of them would take longer with every trial."""
+        self._learn([self._safely(lambda: self._storage.get_trial(trial_id))])
 
     def _digest(self) -> str:
         """Return a hash of the settings that the study knows: later ones are at their defaults."""

@@ -89,9 +89,9 @@ def test_all_forms_hold_the_same_images(forms: dict[str, str]) -> None:
 def test_the_whole_pipeline_runs(forms: dict[str, str], form: str, tmp_path: Path) -> None:
     report = invoke_json(
         "run", "--dataset", forms[form], "--image-size", str(SIZE), "--metric", "auc",
-        "--proxy", "synthetic", "--ipc", "2", "--iterations", "2", "--trials", "4", "--top", "1", "--uniform", "3",
-        "--epochs", "1", "--trust", "0", "--workers", "1", "--config", _short(tmp_path),
-        "--out", tmp_path / "run",
+        "--proxy", "synthetic", "--ipc", "2", "--iterations", "2", "--trials", "4",
+        "--top", "1", "--uniform", "3", "--epochs", "1", "--trust", "0", "--workers", "1",
+        "--config", _short(tmp_path), "--out", tmp_path / "run",
     )  # fmt: skip
     assert report["metric"] == "auc"
     assert report["num_candidates"] == 4

@@ -16,7 +16,8 @@ from nasproxy.compare.standing import measure_standing
 COST = Cost(
     seconds_per_candidate=1.0, setup_seconds=0.0, num_setups=1, total_seconds=40.0,
     total_seconds_without_setup=40.0, space_seconds=140.0, space_seconds_without_setup=140.0,
-    speedup=1.0, speedup_without_setup=1.0, space_speedup=1.0, break_even_full=0,
+    speedup=1.0, speedup_without_setup=1.0, space_speedup=1.0,
+    speedup_end_to_end=1.0, space_speedup_end_to_end=1.0, break_even_full=0,
 )  # fmt: skip
 
 

@@ -128,6 +128,9 @@ def test_cost_by_hand(field):
     assert cost.speedup == pytest.approx(2400 / 360)
     assert cost.speedup_without_setup == pytest.approx(15)
     assert cost.space_speedup == pytest.approx(8400 / 760)
+    # and 5 x 60 s for the favourites
+    assert cost.speedup_end_to_end == pytest.approx(2400 / 660)
+    assert cost.space_speedup_end_to_end == pytest.approx(8400 / 1060)
     assert cost.break_even_full == 4  # 200 / (60 - 4) = 3.6
 
 
