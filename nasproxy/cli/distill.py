@@ -61,6 +61,14 @@ def distill_command(
             rich_help_panel=_DATADAM,
         ),
     ] = None,
+    pool: Annotated[
+        int | None,
+        typer.Option(
+            help="Iterations after which networks and real images recur, which is faster "
+            "[default: never].",
+            rich_help_panel=_DATADAM,
+        ),
+    ] = None,
     experts: Annotated[
         int | None,
         typer.Option(help="Networks trained on all images first.", rich_help_panel=_PAD),
@@ -158,7 +166,7 @@ def distill_command(
     config = distill_settings(
         preset, chosen, method=method, ipc=ipc, init=init, iterations=iterations, width=width,
         depth=depth, norm=norm, image_lr=image_lr, real_batch=real_batch, p=p,
-        task_balance=task_balance, experts=experts, expert_epochs=expert_epochs,
+        task_balance=task_balance, pool=pool, experts=experts, expert_epochs=expert_epochs,
         snapshot_steps=snapshot_steps, filter_samples=filter_samples, difficulty=difficulty,
         alpha=alpha, mask=mask, max_start=max_start, match_distance=match_distance,
         student_steps=student_steps, soft_labels=soft_labels, label_lr=label_lr,

@@ -36,6 +36,9 @@ class DataDAMConfig(Config):
     networks: tuple[dict[str, Any], ...] = ()
     """Architectures, of which each iteration draws one to match the images on, instead of the
     ConvNet above: the space that is to be searched, say."""
+    pool: int | None = Field(None, ge=1)
+    """Iterations after which networks, real images and augmentations recur, so that what networks
+    attend to in real images is kept instead of computed again; None: never."""
     augment: bool = True
     num_checks: int = Field(4, ge=1)
     """Times that the images are compared on the validation split, the last iteration included."""
@@ -43,8 +46,8 @@ class DataDAMConfig(Config):
 
     @model_serializer(mode="wrap")
     def _leave_out_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keep the records of versions without `networks` and `schedule`."""
-        later: dict[str, Any] = {"networks": [], "schedule": "constant"}
+        """Keep the records of versions without `networks`, `schedule` and `pool`."""
+        later: dict[str, Any] = {"networks": [], "schedule": "constant", "pool": None}
         values: dict[str, Any] = handler(self)
         return {name: value for name, value in values.items() if later.get(name) != value}
 

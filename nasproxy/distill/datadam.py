@@ -37,10 +37,18 @@ SCALE_MEMORY = 0.98
 
 
 class Attended(NamedTuple):
-    """What networks attend to in N images: maps (N, H * W), one a layer; embedding (N, D)."""
+    """What networks attend to in N images: maps (N, H * W), one a layer; embedding (N, D).
+
+    Or the means of it over the images of each of K classes, K then standing for N.
+    """
 
     maps: list[Tensor]
     embedding: Tensor
+
+    def by_class(self, labels: Tensor, num_classes: int) -> Attended:
+        """Return the means over the images of each class, by their labels (N,) int64."""
+        maps = [class_means(layer, labels, num_classes) for layer in self.maps]
+        return Attended(maps, class_means(self.embedding, labels, num_classes))
 
 
 class DataDAM:
@@ -101,19 +109,26 @@ class DataDAM:
         )
         networks = _Networks(self.config.networks or (self.architecture(),), dataset)
         pool = _ClassPool(dataset.train, dataset.num_classes)
+        known: dict[int, Attended] = {}  # of real images, by class, where networks recur
         for iteration in range(state.iteration, config.iterations):
-            generator = named_generator(config.seed, "datadam", iteration)
+            draw = iteration % config.pool if config.pool else iteration
+            generator = named_generator(config.seed, "datadam", draw)
             network = networks.draw(generator)
             real = pool.sample(config.real_batch, generator)
             change = sample_change(augmentation, 1, generator, state.images.device)
             images = state.images.detach().requires_grad_(True)
-            with torch.no_grad():
-                seen = self._see(
-                    network, real.images if change is None else change.apply(real.images)
-                )
+            seen = known.get(draw)
+            if seen is None:
+                with torch.no_grad():
+                    whole = self._see(
+                        network, real.images if change is None else change.apply(real.images)
+                    )
+                seen = whole.by_class(real.labels, dataset.num_classes)
+                if config.pool:
+                    known[draw] = seen
             made = self.attend(network.features(images if change is None else change.apply(images)))
             attention, embedding = self.losses(
-                seen, real.labels, made, state.labels, dataset.num_classes
+                seen, made.by_class(state.labels, dataset.num_classes)
             )
             loss = config.loss_scale * (attention + config.task_balance * embedding)  # eq. 4
             (gradient,) = torch.autograd.grad(loss, images)
@@ -154,9 +169,7 @@ class DataDAM:
         maps = [torch.cat(layer) for layer in zip(*(part.maps for part in parts), strict=True)]
         return Attended(maps, torch.cat([part.embedding for part in parts]))
 
-    def losses(
-        self, seen: Attended, seen_labels: Tensor, made: Attended, made_labels: Tensor, k: int
-    ) -> tuple[Tensor, Tensor]:
+    def losses(self, seen: Attended, made: Attended) -> tuple[Tensor, Tensor]:
         """Return the two terms of the loss, each () and not negative.
 
         Spatial attention matching (eq. 2), over all layers l but the last:
@@ -165,21 +178,13 @@ class DataDAM:
         sum over classes of || mean e(real) - mean e(synthetic) ||^2.
 
         Args:
-            seen: in the real images.
-            seen_labels: (M,) int64.
-            made: in the synthetic images.
-            made_labels: (N,) int64.
-            k: number of classes.
+            seen: in the real images, by class.
+            made: in the synthetic images, by class.
         """
-
-        def distance(real: Tensor, synthetic: Tensor) -> Tensor:
-            difference = class_means(real, seen_labels, k) - class_means(synthetic, made_labels, k)
-            return difference.square().sum()
-
         attention = made.embedding.new_zeros(())
         for real, synthetic in zip(seen.maps, made.maps, strict=True):
-            attention = attention + distance(real, synthetic)
-        return attention, distance(seen.embedding, made.embedding)
+            attention = attention + (real - synthetic).square().sum()
+        return attention, (seen.embedding - made.embedding).square().sum()
 
     def architecture(self) -> dict[str, str | int]:
         """Return the network that the images are matched on."""

@@ -30,6 +30,10 @@ def run(data, config, state=None):
     return list(distiller.steps(data, state or distiller.start(data)))
 
 
+def losses_of(distiller, seen, labels, made, made_labels, *, k):
+    return distiller.losses(seen.by_class(labels, k), made.by_class(made_labels, k))
+
+
 @pytest.mark.parametrize(
     ("activation", "norm", "pooling"),
     list(
@@ -67,12 +71,12 @@ def test_no_loss_where_the_synthetic_images_are_the_real_ones(data, p):
     distiller = DataDAM(TINY.replace(p=p))
     labels = data.train.labels
     seen = distiller.attend(features)
-    assert [v.item() for v in distiller.losses(seen, labels, seen, labels, 3)] == [0, 0]
+    assert [v.item() for v in losses_of(distiller, seen, labels, seen, labels, k=3)] == [0, 0]
     order = torch.randperm(len(labels))
     again = distiller.attend(network.features(data.train.images[order]))
-    for value in distiller.losses(seen, labels, again, labels[order], 3):
+    for value in losses_of(distiller, seen, labels, again, labels[order], k=3):
         assert 0 <= value.item() < 1e-10
-    for value in distiller.losses(seen, labels, again, labels, 3):
+    for value in losses_of(distiller, seen, labels, again, labels, k=3):
         assert value.item() > 1e-4  # the labels matter
 
 
@@ -101,7 +105,7 @@ def test_losses_are_equations_2_and_3(data, p):
     made, made_labels = torch.randn(6, 1, 8, 8).double(), torch.tensor([0, 0, 1, 2, 2, 2])
     seen, synthetic = network.features(real), network.features(made)
     attended = distiller.attend(seen), distiller.attend(synthetic)
-    found = distiller.losses(attended[0], labels, attended[1], made_labels, 3)
+    found = losses_of(distiller, attended[0], labels, attended[1], made_labels, k=3)
     expected = losses_by_hand(distiller, seen, labels, synthetic, made_labels, k=3)
     torch.testing.assert_close(torch.stack(found), torch.stack(expected))
 
@@ -119,7 +123,7 @@ def test_gradient_of_the_losses(p, norm):
     def losses(images):
         made_labels = torch.tensor([0, 1, 1])
         made = distiller.attend(network.features(images))
-        return distiller.losses(seen, labels, made, made_labels, 2)
+        return losses_of(distiller, seen, labels, made, made_labels, k=2)
 
     assert torch.autograd.gradcheck(losses, made)
 
@@ -139,7 +143,9 @@ def test_one_step_moves_against_a_measured_gradient(data):
 
     def loss(images):
         made = distiller.attend(network.features(images))
-        attention, embedding = distiller.losses(seen, data.train.labels, made, start.labels, 3)
+        attention, embedding = losses_of(
+            distiller, seen, data.train.labels, made, start.labels, k=3
+        )
         return 3.0 * (attention + 0.5 * embedding).item()
 
     (step,) = run(data, config, start)
@@ -325,3 +331,24 @@ def test_networks_must_have_maps_and_fit(data, tmp_path):
 def test_settings_without_networks_are_written_as_before():
     assert "networks" not in TINY.to_dict()
     assert len(TINY.replace(networks=CONVNETS).to_dict()["networks"]) == len(CONVNETS)
+
+
+def test_with_a_pool_networks_and_real_images_recur(data):
+    """The first round is that without a pool; the second sees the first's draws again."""
+    plain, pooled = run(data, TINY), run(data, TINY.replace(pool=3))
+    assert [step.losses for step in pooled[:3]] == [step.losses for step in plain[:3]]
+    assert pooled[3].losses != plain[3].losses
+    fixed = TINY.replace(pool=1, image_lr=1e-12)
+    first, *others = [step.losses["attention"] for step in run(data, fixed)]
+    assert others == pytest.approx([first] * len(others), rel=1e-4)
+    state = pooled[3].state
+    again = list(DataDAM(TINY.replace(pool=3)).steps(data, state))
+    assert torch.equal(again[-1].state.images, pooled[-1].state.images)  # kept or computed anew
+
+
+def test_with_a_pool_real_images_are_seen_once(data, monkeypatch):
+    seen = []
+    see = DataDAM._see
+    monkeypatch.setattr(DataDAM, "_see", lambda *args: seen.append(1) or see(*args))
+    run(data, TINY.replace(pool=2))
+    assert len(seen) == 2
