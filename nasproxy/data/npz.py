@@ -27,7 +27,7 @@ from nasproxy.data.bomb import refuse_bomb
 from nasproxy.data.decoded import Pixels, key_of, map_images, recall
 from nasproxy.data.listing import check_counts, check_num_classes
 from nasproxy.data.source import Part, RawPart
-from nasproxy.errors import ArtifactError, DataError
+from nasproxy.errors import ArtifactError, DataError, shown
 from nasproxy.progress import Progress, Watch
 
 MAX_FILE_BYTES = 256 * 2**30
@@ -49,9 +49,10 @@ def open_npz(path: Path, config: DataConfig, watch: Watch) -> NpzSource:
     for part in ("train", "val", "test"):
         missing = {f"{part}_images", f"{part}_labels"} - set(source.members)
         if missing and (part != "val" or len(missing) == 1):
+            held = shown(", ".join(source.members)) if source.members else "nothing"
             raise DataError(
-                f"{path} has no {' and '.join(sorted(missing))}, only "
-                f"{', '.join(source.members) or 'nothing'}: MedMNIST's names are wanted"
+                f"{path} has no {' and '.join(sorted(missing))}, only {held}: MedMNIST's names "
+                "are wanted"
             )
     check_num_classes(path, source.num_classes)
     check_counts(path, source.labels("train"), source.class_names)
@@ -210,8 +211,7 @@ class NpzSource:
             if any(size < 0 for size in shape):
                 raise ValueError(f"shape {shape}")
         except Exception as error:  # numpy evaluates and tokenizes what it finds there
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(f"{self.path}: {name} is no array: {reason}") from error
+            raise DataError(f"{self.path}: {name} is no array: {_reason(error)}") from error
         if dtype.hasobject:
             raise DataError(f"{self.path}: {name} holds pickled objects, which are never loaded")
         if fortran and len(shape) > 1:
@@ -229,7 +229,12 @@ class NpzSource:
                 f"cannot read {self.path}: {error.strerror or error}; check the path after npz:"
             ) from error
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise DataError(f"{self.path} is not an npz file: {error}") from error
+            raise DataError(f"{self.path} is not an npz file: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says in a line of readable length: it may quote the file."""
+    return " ".join(str(error).split())[:200]
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str) -> IO[bytes]:
@@ -241,8 +246,9 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> IO[bytes]:
         return archive.open(info)
     except KeyError as error:
         raise DataError(f"{path} has no {name}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise DataError(f"{path}: {name} cannot be unpacked: {error}") from error
+    except (zipfile.BadZipFile, ValueError, RuntimeError, OSError) as error:
+        # a ValueError: the name before the data is no UTF-8
+        raise DataError(f"{path}: {name} cannot be unpacked: {_reason(error)}") from error
 
 
 def _read_exactly(file: IO[bytes], size: int, path: Path, name: str) -> bytes:

@@ -123,11 +123,11 @@ def test_a_changed_file_is_noticed(npz):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"train_images": None}, "has no train_images, only val_images, test_images, train_"),
-        ({"train_labels": None}, "has no train_labels, only train_images, .*MedMNIST's names"),
+        ({"train_images": None}, "has no train_images, only 'val_images, test_images, train_"),
+        ({"train_labels": None}, "has no train_labels, only 'train_images, .*MedMNIST's names"),
         ({"train_labels": None, "train_images": None}, "has no train_images and train_labels"),
         ({"test_images": None, "test_labels": None}, "has no test_images and test_labels"),
-        ({"val_labels": None}, "has no val_labels, only train_images, val_images"),
+        ({"val_labels": None}, "has no val_labels, only 'train_images, val_images"),
         ({"val_images": None}, "has no val_images, only .*val_labels"),
         ({"train_images": np.zeros((12, 6, 6, 6), np.uint8)}, "3-D volumes are not handled: cut"),
         ({"train_images": np.zeros((12, 6, 6, 6, 3), np.uint8)}, "3-D volumes are not handled"),
@@ -309,6 +309,29 @@ def test_encrypted_members(npz):
     path.write_bytes(content)
     with pytest.raises(DataError, match="cannot be unpacked"):
         load_dataset(config(path))
+
+
+@pytest.mark.parametrize("name", [b"\xa0", b"x" * 60_000])
+def test_names_before_the_data_that_are_others(npz, name):
+    path, _ = npz(np.savez_compressed)
+    content = bytearray(path.read_bytes())
+    content[7] |= 8  # UTF-8
+    if len(name) == 1:
+        content[30:31] = name
+    else:
+        content[26:28] = min(len(name), len(content) - 30).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="train_images cannot be unpacked: .{1,200}$"):
+        load_dataset(config(path))
+
+
+def test_a_long_list_of_members_is_cut(npz):
+    path, _ = npz(train_labels=None)
+    for name in ("a" * 4000, "b" * 4000):
+        replace_member(path, name, b"")
+    with pytest.raises(DataError, match="characters") as caught:
+        load_dataset(config(path))
+    assert len(str(caught.value)) < 1000
 
 
 def test_an_error_leaves_nothing_half_unpacked(npz, cache):
