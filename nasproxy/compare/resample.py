@@ -48,8 +48,6 @@ class Bootstrap:
         generator = np.random.default_rng(seed)
         chosen = generator.integers(len(sample), size=(num_resamples, len(sample)))
         self.chosen: Order = np.sort(chosen, axis=1)
-        self.repeated = np.diff(self.chosen, axis=1, prepend=-1) == 0
-        """Whether an architecture is in the resample already, (B, N)."""
         self.settled: Scores = sample.truth[self.chosen]
         self.truth = _draw_seeds(sample.seeds, self.chosen, generator)
 

@@ -22,6 +22,7 @@ from nasproxy.compare.resample import (
 from nasproxy.compare.sample import Order, Sample, measure_of
 from nasproxy.config import Config
 from nasproxy.report.statistic import (
+    RowStatistic,
     Scores,
     kendall_rows,
     partial_spearman_rows,
@@ -185,8 +186,8 @@ def _at_k(bootstrap: Bootstrap, table: Scores) -> tuple[AtK, ...]:
     return tuple(
         AtK(
             k=k,
-            precision=bootstrap.estimate(table, partial(precision_rows, k=k), bounds=None),
-            regret=bootstrap.estimate(table, partial(regret_rows, k=k), bounds=None),
+            precision=_of_favourites(bootstrap, table, partial(precision_rows, k=k)),
+            regret=_of_favourites(bootstrap, table, partial(regret_rows, k=k)),
             regret_of_one_draw=_regret_of_one_draw(bootstrap.sample, table, k),
         )
         for k in CHOSEN
@@ -194,11 +195,12 @@ def _at_k(bootstrap: Bootstrap, table: Scores) -> tuple[AtK, ...]:
     )
 
 
+def _of_favourites(bootstrap: Bootstrap, table: Scores, statistic: RowStatistic) -> Estimate:
+    return bootstrap.estimate(table, of_scores(statistic), bounds=None)
+
+
 def _regret_of_one_draw(sample: Sample, table: Scores, k: int) -> float:
-    everyone = np.arange(len(sample))[None]
-    rows = [
-        regret_rows(scores[None], sample.truth[None], everyone, k) for scores in averages(table, 1)
-    ]
+    rows = [regret_rows(scores[None], sample.truth[None], k) for scores in averages(table, 1)]
     return float(np.mean(rows))
 
 
