@@ -29,7 +29,7 @@ def write_notes(judgement: Judgement) -> list[str]:
         "chosen.",
         "Regret: best mean full score minus the best among the favourites, in percentage points; "
         "both are read off the same noisy scores. In a resample each repeat of an architecture "
-        "counts as a candidate of its own; a maximum's interval holds its mean less often than 95%.",
+        "counts as a candidate of its own; intervals of a maximum hold less than 95%.",
         "Within the true top the range is restricted: these correlations are lower than over all "
         "and must not be compared with them; intervals are over the few there.",
         f"Paired tests: same resamples for both, two-sided, no p below "
