@@ -170,7 +170,9 @@ def check_data(expert: Expert, data: dict[str, Any], image_shape: tuple[int, int
 
 
 def check_plan(expert: Expert, plan: ExpertPlan) -> None:
-    """Refuse an expert that was made by another plan; more snapshots than wanted are welcome.
+    """Refuse an expert that was made by another plan.
+
+    More snapshots than wanted are welcome, and so is a longer training at a constant learning rate.
 
     Raises:
         ArtifactError: naming what differs.
@@ -198,6 +200,22 @@ def check_plan(expert: Expert, plan: ExpertPlan) -> None:
             f"matching distance need {plan.num_snapshots}: use a smaller --max-start or another "
             "--experts-dir"
         )
+    _check_length(expert, plan)
+
+
+def _check_length(expert: Expert, plan: ExpertPlan) -> None:
+    """Refuse an expert that was trained for too few periods, or decayed over other ones."""
+    periods, wanted = expert.record.plan.num_periods, plan.num_periods
+    if periods < wanted:
+        length = f"ended after {periods} periods"
+    elif periods > wanted and plan.recipe.schedule != "constant":
+        length = f"lasted {periods} periods, over which its learning rate decayed"
+    else:
+        return
+    raise ArtifactError(
+        f"the training of {expert.path} {length}, {wanted} are wanted: use --expert-epochs as it "
+        "did, or another --experts-dir"
+    )
 
 
 def flat(tensors: Sequence[Tensor]) -> Tensor:

@@ -230,6 +230,27 @@ def test_experts_of_another_plan(data, tmp_path, change, message):
     assert "--experts-dir" in str(caught.value)
 
 
+def shorter(plan, periods):
+    recipe = plan.recipe.replace(epochs=periods).to_dict()
+    return plan.replace(num_periods=periods, recipe=recipe, num_snapshots=2)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "periods", "message"),
+    [
+        ("constant", 2, r"ended after 2 periods, 3 are wanted: "),
+        ("cosine", 2, r"ended after 2 periods, 3 are wanted: "),
+        ("cosine", 4, r"lasted 4 periods, over which its learning rate decayed, 3 are wanted: "),
+    ],
+)
+def test_experts_of_another_length(data, tmp_path, schedule, periods, message):
+    """Their labels, and under a schedule their whole way, are not those of the plan."""
+    plan = PLAN.replace(recipe=RECIPE.replace(schedule=schedule).to_dict())
+    train(data, tmp_path, shorter(plan, periods), num_experts=1)
+    with pytest.raises(ArtifactError, match=message + "use --expert-epochs .*--experts-dir"):
+        train(data, tmp_path, shorter(plan, 3))
+
+
 @pytest.mark.parametrize("damage", ["cut off", "flipped", "missing", "not JSON", "other JSON"])
 def test_damaged_experts(data, tmp_path, damage):
     train(data, tmp_path, num_experts=1)
