@@ -18,8 +18,9 @@ test-all: .venv/installed-all
 scale: .venv/installed-all
 	$(BIN)/python tests/scale/simulate.py all --out results/scale --picture docs/scale.svg
 
-TARGET ?= manifest proxy run candidates verification timings trust comparison expert-record \
-	expert checkpoint space settings npz idx idx-gz table groups picture
+TARGET ?= manifest proxy run candidates verification timings trust calibration comparison \
+	expert-record expert checkpoint space settings npz idx idx-gz table groups picture training \
+	measurement ranking-record ranking weights study-training study-search bench
 SECONDS ?= 60
 
 fuzz: .venv/installed-test

@@ -122,7 +122,26 @@ def _open(path: Path, material: Material) -> dict[str, Any]:
                 f"{path.parent} holds a bench of another kind ({name} {str(found)[:80]!r} instead "
                 f"of {str(value)[:80]!r}): choose another --out"
             )
+    check_record(path, before)
     return before
+
+
+def check_record(path: Path, record: dict[str, Any]) -> None:
+    """Refuse a record that cannot be shown: what earlier calls measured is nested and optional.
+
+    Raises:
+        ArtifactError: it is damaged.
+    """
+    try:
+        if not isinstance(record["sections"], dict):
+            raise TypeError("sections must be an object")
+        render_markdown(record)
+        render_html(record)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} is damaged ({type(error).__name__}: {str(error)[:200]}): restore it, or "
+            "delete it to measure anew"
+        ) from error
 
 
 def _made(config: BenchConfig, seconds: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from nasproxy._files import read_json, sha256_of, write_bytes, write_json
+from nasproxy._files import check_file, read_json, sha256_of, write_bytes, write_json
 from nasproxy._random import named_seed
 from nasproxy._timing import Stopwatch
 from nasproxy.config import Recipe
@@ -32,6 +32,8 @@ from nasproxy.training.network import TrainingSet, train_network
 
 TENSORS_FILE = "difficulty.safetensors"
 RECORD_FILE = "difficulty.json"
+MAX_TENSORS_BYTES = 2**30
+MAX_SECONDS = 1e12
 _BATCH = 500
 
 
@@ -130,7 +132,7 @@ class Ranking:
         path = self.folder / RECORD_FILE
         record = read_json(path) if path.exists() else {"seconds": 0.0}
         seconds = record.get("seconds") if isinstance(record, dict) else None
-        if not isinstance(seconds, int | float):
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
             raise ArtifactError(f"{path} does not say how long the ranking took: delete it")
         return float(seconds)
 
@@ -154,16 +156,31 @@ class Ranking:
                 "--experts-dir"
             )
         try:
+            check_file(path, MAX_TENSORS_BYTES)
             content = path.read_bytes()
             if sha256_of([content]) != record.get("sha256"):
                 raise ArtifactError(
                     f"{path} is cut off or was changed: delete {RECORD_FILE} to rank anew"
                 )
-            return load(content)["scores"]
+            scores = load(content)["scores"]
         except OSError as error:
             raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
         except (SafetensorError, KeyError) as error:
             raise ArtifactError(f"{path} holds no scores: delete {RECORD_FILE}") from error
+        self._check_scores(path, scores)
+        return scores
+
+    def _check_scores(self, path: Path, scores: Tensor) -> None:
+        num_images = len(self.dataset.train)
+        if scores.shape != (num_images,) or scores.dtype != torch.float32:
+            raise ArtifactError(
+                f"{path} holds {scores.dtype} {tuple(scores.shape)} instead of a score each for "
+                f"{num_images:,} images: delete {RECORD_FILE} to rank anew"
+            )
+        if not scores.isfinite().all():
+            raise ArtifactError(
+                f"{path} holds scores that are no finite numbers: delete {RECORD_FILE} to rank anew"
+            )
 
     def _measure(self, workers: int | None, watch: Watch, engine: Engine) -> Tensor:
         train = self.dataset.train

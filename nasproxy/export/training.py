@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from nasproxy._environment import versions
 from nasproxy._files import sha256_of, write_bytes
@@ -24,6 +24,7 @@ from nasproxy.verify.session import build_full_training
 from nasproxy.verify.training import TrainingRecords
 
 NETWORKS_FOLDER = "networks"
+MAX_HEADER_BYTES = 2**20
 SEED_INDEX = 0
 """Of a verification's seeds: the weights are those of its first training."""
 
@@ -64,14 +65,14 @@ def train_or_recall(
     )
     path = records.path(architecture, SEED_INDEX).with_suffix(".safetensors")
     record = records.read(architecture, SEED_INDEX)
-    weights = _read(path, record)
+    network = build_model(architecture, dataset.image_shape, dataset.num_classes)
+    weights = _read(path, record, network)
     was_kept = weights is not None
     if weights is None:
         weights, record = _train(dataset, architecture, recipe, seed)
         write_bytes(path, weights)  # before its record: a record names weights that are there
         records.write(architecture, SEED_INDEX, record)
     assert record is not None
-    network = build_model(architecture, dataset.image_shape, dataset.num_classes)
     network.load_state_dict(load(weights))
     return Trained(network.eval(), record, was_kept)
 
@@ -94,15 +95,24 @@ def _train(
     }
 
 
-def _read(path: Path, record: dict[str, Any] | None) -> bytes | None:
-    """Return kept weights if they are whole; what is damaged is trained again."""
+def _read(path: Path, record: dict[str, Any] | None, network: nn.Module) -> bytes | None:
+    """Return kept weights if they are whole and the network's; others are trained again."""
     if record is None or not path.is_file():
+        return None
+    held = sum(tensor.nbytes for tensor in network.state_dict().values())
+    if path.stat().st_size > held + MAX_HEADER_BYTES:
         return None
     content = path.read_bytes()
     if sha256_of([content]) != record.get("weights_sha256"):
         return None
     try:
-        load(content)
+        return content if _fit(load(content), network) else None
     except SafetensorError:
         return None
-    return content
+
+
+def _fit(weights: dict[str, Tensor], network: nn.Module) -> bool:
+    """Say whether tensors are finite and those of the network, by name, shape and type."""
+    wanted = {name: (t.shape, t.dtype) for name, t in network.state_dict().items()}
+    found = {name: (t.shape, t.dtype) for name, t in weights.items()}
+    return found == wanted and all(t.isfinite().all() for t in weights.values())

@@ -5,10 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
 
 from nasproxy._files import read_json, write_json
+from nasproxy.config import Config
+from nasproxy.errors import ArtifactError, ConfigError, shown
 from nasproxy.models.family import Architecture
+
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Result(Config):
+    """What is taken from a result; more than that may be there."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    seconds: Seconds
+    cpu_seconds: Seconds = 0.0
+    error: str = ""
+    weights_sha256: str = ""
+    versions: dict[str, str] = {}
+    accuracy: Fraction | None = None
+    balanced_accuracy: Fraction | None = None
+    auc: Fraction | None = None
+    full_accuracy: Fraction | None = None
+    full_balanced_accuracy: Fraction | None = None
+    full_auc: Fraction | None = None
+    test_accuracy: Fraction | None = None
+    test_balanced_accuracy: Fraction | None = None
+    test_auc: Fraction | None = None
+    loss: float | None = None
+    margin: float | None = None
+    score: float | None = None
 
 
 class ResultRecords:
@@ -31,10 +62,24 @@ class ResultRecords:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
     def read(self, architecture: Architecture, index: int) -> dict[str, Any] | None:
-        """Return a finished result, or None."""
+        """Return a finished result, or None.
+
+        Raises:
+            ArtifactError: its file is damaged.
+        """
         path = self.path(architecture, index)
-        record: dict[str, Any] = read_json(path) if path.exists() else {}
-        return record if record.get(self._needed) is not None else None
+        record = read_json(path) if path.exists() else {}
+        if not isinstance(record, dict):
+            raise ArtifactError(
+                f"{path} must hold an object, got {shown(record)}: delete it to train anew"
+            )
+        if record.get(self._needed) is None:
+            return None
+        try:
+            Result.parse(record)
+        except ConfigError as error:
+            raise ArtifactError(f"{path}: {error}; delete it to train anew") from error
+        return record
 
     def write(self, architecture: Architecture, index: int, result: dict[str, Any]) -> None:
         """Keep a result, with all that it depends on."""

@@ -1,11 +1,13 @@
 """Fuzz one loader with atheris, led by what its code does: `make fuzz`, never in CI.
 
     python tests/fuzz/harness.py TARGET SECONDS
+    python tests/fuzz/harness.py --runs TARGET COUNT
     python tests/fuzz/harness.py --random TARGET COUNT
 
-The second form needs no atheris: it damages the valid artifact COUNT times, as the tests do, and
-says how many were taken and refused. A crash is written to `tests/fuzz/corpus/TARGET/`, from where
-the fast tests load it for ever; an input that takes more than two seconds counts as one.
+The second form ends after COUNT inputs. The third needs no atheris: it damages the valid artifact
+COUNT times, as the tests do, and says how many were taken and refused. A crash is written to
+`tests/fuzz/corpus/TARGET/`, from where the fast tests load it for ever; an input that takes more
+than two seconds counts as one.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def fuzz_randomly(name: str, count: int, folder: Path) -> int:
     return crashed
 
 
-def fuzz_led_by_coverage(name: str, seconds: int, folder: Path) -> None:
+def fuzz_led_by_coverage(name: str, limits: list[str], folder: Path) -> None:
     """Let atheris change the valid artifact and what crashed before; it ends the process."""
     import atheris
 
@@ -70,7 +72,7 @@ def fuzz_led_by_coverage(name: str, seconds: int, folder: Path) -> None:
     (seeds / "valid").write_bytes(ground.content)
     known = HERE / "corpus" / name
     known.mkdir(parents=True, exist_ok=True)
-    limits = [f"-max_total_time={seconds}", f"-timeout={MAX_SECONDS}", "-rss_limit_mb=4096"]
+    limits += ["-rss_limit_mb=4096"]
     limits += [f"-malloc_limit_mb={MAX_MEBIBYTES}", f"-artifact_prefix={known}/", "-max_len=65536"]
 
     def shoot(content: bytes) -> None:
@@ -82,8 +84,8 @@ def fuzz_led_by_coverage(name: str, seconds: int, folder: Path) -> None:
 
 def main() -> int:
     """Run a loader's fuzzing in a folder that goes away."""
-    at_random = sys.argv[1:2] == ["--random"]
-    words = sys.argv[2:] if at_random else sys.argv[1:]
+    way = sys.argv[1] if sys.argv[1:2] in (["--random"], ["--runs"]) else ""
+    words = sys.argv[2:] if way else sys.argv[1:]
     if len(words) != 2 or not words[1].isdecimal():
         print(__doc__)
         return 2
@@ -92,9 +94,12 @@ def main() -> int:
         os.environ["NASPROXY_CACHE"] = str(Path(name) / "cache")
         folder = Path(name) / "artifact"
         folder.mkdir()
-        if at_random:
+        if way == "--random":
             return 1 if fuzz_randomly(words[0], int(words[1]), folder) else 0
-        fuzz_led_by_coverage(words[0], int(words[1]), folder)
+        limits = [f"-max_total_time={words[1]}", f"-timeout={MAX_SECONDS}"]
+        if way == "--runs":  # counted, beside other programs that may slow it down
+            limits = [f"-runs={words[1]}", f"-timeout={10 * MAX_SECONDS}", "-seed=1"]
+        fuzz_led_by_coverage(words[0], limits, folder)
     return 0
 
 

@@ -9,29 +9,45 @@ import random
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save
+from safetensors.torch import load, save
 
-from nasproxy._files import sha256_of
+from nasproxy._files import read_json, sha256_of
+from nasproxy.bench.session import check_record
+from nasproxy.compare.entry import Draw, Entry
+from nasproxy.compare.measurement import gather, units_of
 from nasproxy.compare.record import Comparison, Contestant, Replicate, TrueScore, load_comparison
 from nasproxy.config import Augmentation, DataConfig, Recipe, RunConfig, read_toml
+from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.data.idx import read_idx
 from nasproxy.data.sources import open_source
 from nasproxy.data.table import read_groups
 from nasproxy.distill.base import DistillState, Synthetic
 from nasproxy.distill.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from nasproxy.errors import NasproxyError
+from nasproxy.distill.ranking import RECORD_FILE, TENSORS_FILE, Ranking
+from nasproxy.errors import ArtifactError, NasproxyError
+from nasproxy.export.training import _read as _read_weights
 from nasproxy.models.family import build_model
+from nasproxy.progress import unwatched
 from nasproxy.proxy.dataset import Manifest, ProxyDataset
 from nasproxy.proxy.store import load_proxy, save_proxy
 from nasproxy.report.record import load_records
 from nasproxy.search.space import load_space
+from nasproxy.study.page import render_html as study_html
+from nasproxy.study.plan import StudyConfig, plan
+from nasproxy.study.record import read_rows
+from nasproxy.study.summary import summarize
+from nasproxy.study.table import render_markdown as study_markdown
 from nasproxy.training.expert import ExpertPlan, ExpertRecord, flat, load_experts, statistics
+from nasproxy.training.metric import METRICS
+from nasproxy.verify.session import _measured
+from nasproxy.verify.training import TrainingRecords
 
 Files = dict[str, bytes]
 CPU = torch.device("cpu")
@@ -269,6 +285,142 @@ def groups(folder: Path) -> object:
     return read_groups(folder, "g.csv:who", ("a.png", "b.png"))
 
 
+@cache
+def digits() -> Dataset:
+    return load_dataset(DataConfig(dataset="digits"))
+
+
+NETWORK = {"family": "mlp", "hidden": [2]}
+SCORES = {f"{split}_{name}": 0.5 for split in ("full", "test") for name in METRICS}
+
+
+def training_records(folder: Path) -> TrainingRecords:
+    return TrainingRecords(folder, data={"sha256": "0"}, recipe=Recipe(), seed=0)
+
+
+def make_training(folder: Path) -> None:
+    result = {**SCORES, "seconds": 1.0, "cpu_seconds": 1.0, "versions": {"torch": "2"}}
+    path = training_records(folder).path(NETWORK, 0)
+    training_records(folder).write(NETWORK, 0, result)
+    path.rename(folder / "record.json")
+
+
+def use_training(folder: Path) -> None:
+    records = training_records(folder)
+    (folder / "record.json").rename(records.path(NETWORK, 0))
+    found = _measured({"architecture": NETWORK}, records, 1)
+    refuse_unless(found["full_accuracy"], "counts as not there")
+    assert 0 <= found["full_accuracy"][0] <= 1
+    assert found["seconds"] >= 0
+
+
+def refuse_unless(found: object, message: str) -> None:
+    """Count what a loader would do anew as refused."""
+    if not found:
+        raise ArtifactError(message)
+
+
+DRAW = Draw({"contestant": "random", "device": "cpu"})
+ENTRY = Entry("random", "proxy", work=lambda *_: None, draws=(DRAW,), num_seeds=1,
+              measure="accuracy")  # fmt: skip
+
+
+def make_measurement(folder: Path) -> None:
+    result = {"accuracy": 0.5, "auc": None, "loss": -1.0, "margin": 0.1, "seconds": 1.0,
+              "cpu_seconds": 1.0, "error": "diverged: lr"}  # fmt: skip
+    [unit] = units_of(ENTRY, 0, [NETWORK], folder)
+    unit.keep(result)
+    unit.records.path(NETWORK, 0).rename(folder / "record.json")
+
+
+def use_measurement(folder: Path) -> None:
+    units = units_of(ENTRY, 0, [NETWORK], folder)
+    (folder / "record.json").rename(units[0].records.path(NETWORK, 0))
+    refuse_unless(units[0].read(), "counts as not there")
+    gather(ENTRY, units, {}, on_cpu=True)
+
+
+def ranking(folder: Path) -> Ranking:
+    return Ranking(digits(), folder, NETWORK, Recipe(), "el2n", num_networks=1, seed=0)
+
+
+def make_ranking(folder: Path) -> None:
+    content = save({"scores": torch.rand(len(digits().train))})
+    (folder / TENSORS_FILE).write_bytes(content)
+    record = {**ranking(folder)._key(), "seconds": 1.5, "sha256": sha256_of([content])}
+    (folder / RECORD_FILE).write_text(json.dumps(record))
+
+
+def seal_ranking(files: Files) -> None:
+    record = json.loads(files[RECORD_FILE])
+    files[RECORD_FILE] = json.dumps({**record, "sha256": sha256_of([files[TENSORS_FILE]])}).encode()
+
+
+def use_ranking(folder: Path) -> None:
+    scores = ranking(folder).scores(None, unwatched)
+    assert scores.isfinite().all()
+    assert len(scores.argsort()) == len(digits().train)
+    assert ranking(folder).seconds() >= 0
+
+
+def make_weights(folder: Path) -> None:
+    model = build_model(NETWORK, (1, 2, 2), 2)
+    (folder / "w.safetensors").write_bytes(save(dict(model.state_dict())))
+
+
+def use_weights(folder: Path) -> None:
+    path, model = folder / "w.safetensors", build_model(NETWORK, (1, 2, 2), 2)
+    content = _read_weights(path, {"weights_sha256": sha256_of([path.read_bytes()])}, model)
+    refuse_unless(content, "is trained again")
+    model.load_state_dict(load(content or b""))
+
+
+STUDY = StudyConfig(data=DataConfig(dataset="digits"))
+STUDY_ROWS = {"training": "full/convnet-3-w32/study", "search": "full/search"}
+MADE = {"versions": {"python": "3"}, "command": "nasproxy study", "recipe": {"epochs": 2}}
+
+
+def make_study(folder: Path) -> None:
+    networks = [
+        {"architecture": architecture, "validation": [0.5, 0.6 + i / 10], "own": [0.9 - i / 10]}
+        for i, architecture in enumerate(ARCHITECTURES)
+    ]
+    search = {**MADE, "num_seeds": 2, "networks": networks, "seconds": 2.0}
+    scores = {f"{name}_{what}": 0.5 for name in METRICS for what in ("mean", "std")}
+    training = {**MADE, **scores, "majority_class_rate": 0.1, "seconds_mean": 3.0, "num_seeds": 2,
+                "num_params": 9, "runs": [{"curve": [0.5, 0.6]}] * 2}  # fmt: skip
+    (folder / "training.json").write_text(json.dumps(training))
+    (folder / "search.json").write_text(json.dumps(search))
+    (folder / "other.json").write_text(json.dumps(search))
+
+
+def use_study(folder: Path) -> None:
+    names = {name: folder / f"{file}.json" for file, name in STUDY_ROWS.items()}
+    names["random/search"] = folder / "other.json"
+    rows = read_rows({row: names[row.name] for row in plan(STUDY) if row.name in names})
+    summary = summarize(STUDY, rows, {})
+    assert study_markdown(summary)
+    assert study_html(summary, folder)
+
+
+BENCH = Path(__file__).parents[2] / "results" / "bench-cpu" / "bench.json"
+
+
+def make_bench(folder: Path) -> None:
+    (folder / "bench.json").write_text(json.dumps(shortened(json.loads(BENCH.read_text()))))
+
+
+def shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: shortened(inner) for name, inner in value.items()}
+    return [shortened(inner) for inner in value[:3]] if isinstance(value, list) else value
+
+
+def use_bench(folder: Path) -> None:
+    path = folder / "bench.json"
+    check_record(path, read_json(path))
+
+
 RUN_TARGETS = {
     name.removesuffix(".json"): Target(make_run, name, load_records, "json") for name in RECORDS
 }
@@ -292,6 +444,14 @@ TARGETS: dict[str, Target] = {
     "table": Target(make_mhist, "annotations.csv", read_all("mhist"), "text"),
     "groups": Target(write("g.csv", b"image,who\na.png,x\nb.png,y\n"), "g.csv", groups, "text"),
     "picture": Target(make_folder, "cat/1.png", read_all("folder", skip=False)),
+    "training": Target(make_training, "record.json", use_training, "json"),
+    "measurement": Target(make_measurement, "record.json", use_measurement, "json"),
+    "ranking-record": Target(make_ranking, RECORD_FILE, use_ranking, "json"),
+    "ranking": Target(make_ranking, TENSORS_FILE, use_ranking, seal=seal_ranking),
+    "weights": Target(make_weights, "w.safetensors", use_weights),
+    "study-training": Target(make_study, "training.json", use_study, "json"),
+    "study-search": Target(make_study, "search.json", use_study, "json"),
+    "bench": Target(make_bench, "bench.json", use_bench, "json"),
 }
 
 NASTY: list[Any] = [

@@ -55,3 +55,13 @@ def test_another_bench_is_refused(tmp_path):
 def test_an_unknown_section(tmp_path):
     with pytest.raises(ConfigError, match=r"unknown section 'gem'.*did you mean 'gemm'.*--only"):
         bench(QUICK, tmp_path, only=["gem"])
+
+
+@pytest.mark.parametrize(
+    "damage", [{"sections": [1]}, {"sections": {"gemm": 3}}, {"gemm": []}, {"gemm": {"peak": None}}]
+)
+def test_a_damaged_bench_is_refused(tmp_path, damage):
+    record = bench(QUICK, tmp_path, only=["gemm"])
+    (tmp_path / "bench.json").write_text(json.dumps({**record, **damage}))
+    with pytest.raises(ArtifactError, match=r"bench.json is damaged \(.*delete it"):
+        bench(QUICK, tmp_path, only=["gemm"])

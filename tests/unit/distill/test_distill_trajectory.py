@@ -150,6 +150,36 @@ def test_the_ranking_is_done_once_and_counted(data, tmp_path):
     assert not [p for p in said if p.stage == "ranking"]
 
 
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (lambda s: s[:-1], r"holds torch.float32 \(33,\) instead of a score each for 34 images"),
+        (lambda s: s.double(), "holds torch.float64"),
+        (lambda s: s.where(s > s.min(), float("nan")), "no finite numbers"),
+    ],
+)
+def test_a_ranking_that_ranks_nothing(data, tmp_path, scores, message):
+    gather(data, tmp_path)
+    path, said = tmp_path / ranking.TENSORS_FILE, tmp_path / ranking.RECORD_FILE
+    content = ranking.save({"scores": scores(ranking.load(path.read_bytes())["scores"])})
+    path.write_bytes(content)
+    record = {**json.loads(said.read_text()), "sha256": ranking.sha256_of([content])}
+    said.write_text(json.dumps(record))
+    for expert in tmp_path.glob("expert-*"):
+        expert.unlink()
+    with pytest.raises(ArtifactError, match=f"{message}.*delete difficulty.json"):
+        gather(data, tmp_path)
+
+
+def test_a_ranking_that_is_too_large(data, tmp_path, monkeypatch):
+    gather(data, tmp_path)
+    for expert in tmp_path.glob("expert-*"):
+        expert.unlink()
+    monkeypatch.setattr(ranking, "MAX_TENSORS_BYTES", 100)
+    with pytest.raises(ArtifactError, match="larger than 100 bytes"):
+        gather(data, tmp_path)
+
+
 @pytest.mark.parametrize("difficulty", ["el2n", "gradient", "forgetting"])
 def test_scores_are_those_of_a_network_trained_for_them(data, difficulty):
     train = TrainingSet(data.train.images, data.train.labels, 3, data.augmentation)

@@ -270,6 +270,6 @@ def test_records_depend_on_all_that_went_in(tmp_path):
     assert len(paths) == 16
     records = TrainingRecords(tmp_path, **base)
     assert records.read({"depth": 1}, 0) is None
-    records.write({"depth": 1, "width": 4}, 0, {"full_accuracy": 0.5})
+    records.write({"depth": 1, "width": 4}, 0, {"full_accuracy": 0.5, "seconds": 1.0})
     assert records.read({"width": 4, "depth": 1}, 0)["full_accuracy"] == 0.5
     assert TrainingRecords(tmp_path, **base, metric="auc").read({"depth": 1, "width": 4}, 0) is None
