@@ -26,10 +26,6 @@ def read(tmp_path):
     def read(**rows: Any) -> dict[str, Any]:
         net = "full/convnet-3-w32/study"
         names = {"full": "full/search", "random": "random/search", "net": net}
-            "full": "full/search",
-            "random": "random/search",
-            "net": "full/convnet-3-w32/study",
-        }
         paths = {ROWS[name]: tmp_path / f"{short}.json" for short, name in names.items()}
         for short, content in rows.items():
             (tmp_path / f"{short}.json").write_text(json.dumps(content))
