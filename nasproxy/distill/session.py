@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,7 @@ def distill(
     folder = Path(folder)
     settings = config.to_dict()
     if (folder / MANIFEST_FILE).exists():
-        return _finished(folder, dataset, settings)
+        return _finished(folder, dataset, config)
     distiller = DISTILLERS[config.method](config)
     with locked(folder):
         path = folder / CHECKPOINT_FILE
@@ -201,18 +202,27 @@ def _draw(state: DistillState, dataset: Dataset, path: Path) -> None:
     save_grid(draw_grid(state.images, state.labels, dataset.normalization), path)
 
 
-def _finished(folder: Path, dataset: Dataset, settings: dict[str, Any]) -> ProxyDataset:
+def _finished(folder: Path, dataset: Dataset, config: DistillConfig) -> ProxyDataset:
     """Return the proxy that this very distillation left here.
+
+    Settings that an older version did not know count as left alone.
 
     Raises:
         ArtifactError: the folder holds the proxy of another configuration or data set.
     """
-    manifest = load_manifest(folder)
-    found = {name: manifest.config.get(name) for name in settings}
-    if different := differences(settings, found):
+    manifest, fields = load_manifest(folder), type(config).model_fields
+    defaults = {name: field.default for name, field in fields.items()}
+    found = _plain({**defaults, **manifest.config, "method": manifest.method})
+    if different := differences(_plain({name: getattr(config, name) for name in fields}), found):
         raise ArtifactError(
             f"{folder} already holds another proxy ({different}): choose another --out"
         )
     proxy = load_proxy(folder, dataset.train.labels.device)
     proxy.check_fits(dataset)
     return proxy
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as they read back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    return plain

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nasproxy.config import (
     PROTOCOLS,
@@ -13,14 +14,20 @@ from nasproxy.config import (
     Config,
     DataConfig,
     DataDAMConfig,
+    DistillConfig,
     PADConfig,
     Recipe,
 )
-from nasproxy.errors import ConfigError
+from nasproxy.errors import ConfigError, unknown_name
+from nasproxy.models.family import named_architecture
+from nasproxy.proxy.coreset import SELECTIONS
 
 CROSS_PROTOCOL = STUDY_PROTOCOL.replace(epochs=100)
 """Of the cross-architecture rows: 100 plain epochs."""
 FULL = "full"
+SOFT = "soft"
+BASELINES = (*SELECTIONS, *(f"{kind}-{SOFT}" for kind in SELECTIONS))
+"""Proxies of real images, with their labels or with those of teachers."""
 
 
 class StudyConfig(Config):
@@ -29,7 +36,7 @@ class StudyConfig(Config):
     data: DataConfig
     ipc: int = Field(10, ge=1)
     model: str = "convnet-3"
-    widths: tuple[int, ...] = (32,)
+    widths: tuple[int, ...] = Field((32,), min_length=1)
     """Of the model; the first is the one that full data is trained at."""
     seeds: int = Field(5, ge=1)
     """Trainings on a proxy."""
@@ -44,9 +51,41 @@ class StudyConfig(Config):
     baselines: tuple[str, ...] = ("random", "random-soft")
     seed: int = Field(0, ge=0)
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        for name in self.baselines:
+            if name not in BASELINES:
+                raise ValueError(f"baselines: {unknown_name('baseline proxy', name, BASELINES)}")
+        _check_model("model", self.model, self.widths[0])
+        for name in self.cross_models:
+            _check_model("cross_models", name)
+        return self
+
+    def distillation(self, proxy: str) -> DistillConfig | None:
+        """Return how a proxy is distilled, or None for one of real images."""
+        common = {"ipc": self.ipc, "seed": self.seed}
+        if proxy.startswith("datadam-"):
+            return self.datadam.replace(init=proxy.removeprefix("datadam-"), **common)
+        return self.pad.replace(**common) if proxy == "pad" else None
+
+    def num_seeds(self, row: Row) -> int:
+        """Return the trainings of a row's network, or of each of its networks."""
+        if row.kind == "search":
+            return self.search_seeds
+        if row.data == FULL:
+            return self.full_seeds
+        return self.cross_seeds if row.kind == "cross" else self.seeds
+
     def proxies(self) -> tuple[str, ...]:
         """Name the proxies that are made or given, in the order of the table."""
         return ("datadam-real", "datadam-noise", "pad", *self.baselines)
+
+
+def _check_model(setting: str, name: str, width: int | None = None) -> None:
+    try:
+        named_architecture(name, width)
+    except ConfigError as error:
+        raise ValueError(f"{setting}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -70,6 +109,11 @@ class Row:
         """Return the row's name, also its file's."""
         sized = f"{self.model}-w{self.width}" if self.width else self.model
         return "/".join(part for part in (self.data, sized, self.kind) if part)
+
+    @property
+    def file(self) -> str:
+        """Return where its result is in the folder of the study."""
+        return f"rows/{self.name.replace('/', '--')}.json"
 
     @property
     def recipe(self) -> Recipe:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from nasproxy._environment import versions
 from nasproxy._files import read_json, write_bytes, write_json
@@ -13,14 +12,15 @@ from nasproxy._timing import Stopwatch
 from nasproxy.data.dataset import Dataset, LabelledImages, load_dataset
 from nasproxy.distill.session import distill
 from nasproxy.errors import ArtifactError, ConfigError, unknown_name
-from nasproxy.models.family import named_architecture
+from nasproxy.models.family import check_architecture, named_architecture
 from nasproxy.progress import Progress, Watch, unwatched
 from nasproxy.proxy.coreset import make_baseline
 from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.proxy.grid import draw_grid, save_grid
-from nasproxy.proxy.store import MANIFEST_FILE, load_proxy, save_proxy
+from nasproxy.proxy.store import MANIFEST_FILE, load_manifest, load_proxy, save_proxy, seal
 from nasproxy.run_folder import command_line, locked
 from nasproxy.scores.cost import measure_cost
+from nasproxy.study.check import check_proxies, check_settings
 from nasproxy.study.mlps import MlpTraining, train_all
 from nasproxy.study.page import render_html
 from nasproxy.study.plan import FULL, Row, StudyConfig, plan
@@ -30,6 +30,14 @@ from nasproxy.study.table import render_markdown
 from nasproxy.verify.quality import evaluate_proxy
 
 STUDY_FILE = "study.json"
+TEACHERS_FOLDER = "teachers"
+
+
+class Work(TypedDict):
+    """What all that trains is told."""
+
+    workers: int | None
+    watch: Watch
 
 
 def study(
@@ -57,44 +65,27 @@ def study(
         The content of `study.json`.
 
     Raises:
-        ConfigError: a row or proxy is unknown.
-        ArtifactError: the folder holds another study.
+        ConfigError: a row or proxy is unknown, or a network does not fit the images.
+        ArtifactError: the folder holds another study, or rows on other proxies.
     """
     folder, given = Path(folder), given or {}
     if unknown := set(given) - set(config.proxies()):
         raise ConfigError(unknown_name("proxy", min(unknown), config.proxies()) + " (--proxy)")
     wanted = plan(config, rows)
     dataset = dataset or load_dataset(config.data, watch=watch)
+    for row in (row for row in wanted if row.model):
+        check_architecture(named_architecture(row.model, row.width), dataset.image_shape)
     with locked(folder):
-        _check_folder(folder, config, dataset)
         lab = _Lab(dataset, config, folder, given=given, workers=workers, watch=watch)
-        for done, row in enumerate(wanted):
-            watch(Progress("study", done, len(wanted), row.name))
-            lab.run(row)
-        watch(Progress("study", len(wanted), len(wanted)))
-        summary = summarize(config, lab.finished(), lab.proxies())
-        summary = {**read_json(folder / STUDY_FILE), **summary}
-        write_json(folder / STUDY_FILE, summary)
-        write_bytes(folder / "study.md", render_markdown(summary).encode())
-        write_bytes(folder / "study.html", render_html(summary, folder).encode())
+        lab.begin(wanted)
+        try:
+            for done, row in enumerate(wanted):
+                watch(Progress("study", done, len(wanted), row.name))
+                lab.run(row)
+            watch(Progress("study", len(wanted), len(wanted)))
+        finally:  # rows that finished are shown, whatever became of the others
+            summary = lab.report()
     return summary
-
-
-def _check_folder(folder: Path, config: StudyConfig, dataset: Dataset) -> None:
-    path = folder / STUDY_FILE
-    record = {
-        "config": {**config.to_dict(), "data": config.data.identity()},
-        "data_sha256": dataset.fingerprint,
-    }
-    if path.exists():
-        before = read_json(path)
-        found = {name: before.get(name) for name in record} if isinstance(before, dict) else {}
-        if found != json.loads(json.dumps(record)):
-            raise ArtifactError(
-                f"{folder} holds another study (other settings or data): choose another --out"
-            )
-        return
-    write_json(path, {**record, "command": command_line(), "versions": versions()})
 
 
 class _Lab:
@@ -113,6 +104,43 @@ class _Lab:
         self._dataset, self._config, self._folder = dataset, config, folder
         self._given, self._workers, self._watch = given, workers, watch
 
+    def begin(self, wanted: list[Row]) -> None:
+        """Write down what is run, once it is known to go with what the folder holds.
+
+        Raises:
+            ArtifactError: it does not.
+        """
+        config, finished = self._config, self.finished()
+        before, sha256 = self._record(), self._dataset.fingerprint
+        settings = {**config.to_dict(), "data": config.data.identity()}
+        if before:
+            found = before.get("config")
+            found = found if isinstance(found, dict) else {}
+            if (found.get("data"), before.get("data_sha256")) != (settings["data"], sha256):
+                raise ArtifactError(
+                    f"{self._folder} holds another study, of other data: choose another --out"
+                )
+            check_settings(config, found, finished, self._folder, set(self._given))
+        check_proxies(
+            config,
+            finished,
+            {name: self._proxy_folder(name) for name in config.proxies()},
+            wanted={row.data for row in wanted if row.name not in finished},
+            given=set(self._given),
+        )
+        made = {"command": command_line(), "versions": versions()}
+        record = {**made, **before, "config": settings, "data_sha256": sha256}
+        write_json(self._folder / STUDY_FILE, record)
+
+    def report(self) -> dict[str, Any]:
+        """Write the pages of all rows that there are, and return what they show."""
+        summary = summarize(self._config, self.finished(), self.proxies())
+        summary = {**self._record(), **summary}
+        write_json(self._folder / STUDY_FILE, summary)
+        write_bytes(self._folder / "study.md", render_markdown(summary).encode())
+        write_bytes(self._folder / "study.html", render_html(summary, self._folder).encode())
+        return summary
+
     def run(self, row: Row) -> None:
         """Run a row that has no result yet."""
         path = self._path(row)
@@ -121,7 +149,14 @@ class _Lab:
         proxy = self._open(row.data)
         clock = Stopwatch(self._dataset.train.labels.device)
         result = self._search(proxy, row) if row.kind == "search" else self._train(proxy, row)
-        record = {"row": row.name, "command": command_line(), "versions": versions(), **result}
+        record = {
+            "row": row.name,
+            "command": command_line(),
+            "versions": versions(),
+            "seed": self._config.seed,
+            "proxy_sha256": proxy.manifest.tensors_sha256,
+            **result,
+        }
         write_json(path, {**record, "wall_seconds": clock.seconds()})
 
     def finished(self) -> dict[str, dict[str, Any]]:
@@ -129,12 +164,13 @@ class _Lab:
         return read_rows({row: self._path(row) for row in plan(self._config)})
 
     def proxies(self) -> dict[str, dict[str, Any]]:
-        """Describe the proxies there are."""
-        found = {}
+        """Describe the proxies there are, those that an earlier call was given included."""
+        known = self._record().get("proxies", {})
+        found = {name: known[name] for name in self._config.proxies() if name in known}
         for name in self._config.proxies():
             folder = self._proxy_folder(name)
             if (folder / MANIFEST_FILE).exists():
-                manifest = load_proxy(folder).manifest
+                manifest = load_manifest(folder)
                 here = Path(os.path.relpath(folder, self._folder))
                 pictures = ("start.png", "final.png")
                 found[name] = {
@@ -146,8 +182,16 @@ class _Lab:
                 }
         return found
 
+    def _record(self) -> dict[str, Any]:
+        """Read the study's record, empty where there is none."""
+        path = self._folder / STUDY_FILE
+        record = read_json(path) if path.exists() else {}
+        if not isinstance(record, dict):
+            raise ArtifactError(f"{path} does not describe a study: restore or delete it")
+        return record
+
     def _path(self, row: Row) -> Path:
-        return self._folder / "rows" / f"{row.name.replace('/', '--')}.json"
+        return self._folder / row.file
 
     def _proxy_folder(self, name: str) -> Path:
         return self._given.get(name, self._folder / "proxies" / name)
@@ -156,26 +200,33 @@ class _Lab:
         """Load a proxy, making it the first time."""
         folder, seed = self._proxy_folder(name), self._config.seed
         if name == FULL:
-            return make_baseline(self._dataset, FULL, None, seed)
-        if not (folder / MANIFEST_FILE).exists():
+            return seal(make_baseline(self._dataset, FULL, None, seed))
+        if name not in self._given:
             self._make(name, folder)
         proxy = load_proxy(folder, self._dataset.train.labels.device)
         proxy.check_fits(self._dataset)
         return proxy
 
     def _make(self, name: str, folder: Path) -> None:
-        config = self._config
-        common = {"ipc": config.ipc, "seed": config.seed}
-        if name.startswith("datadam-"):
-            datadam = config.datadam.replace(init=name.removeprefix("datadam-"), **common)
-            distill(self._dataset, datadam, folder, watch=self._watch)
-        elif name == "pad":
-            pad = config.pad.replace(**common)
-            distill(self._dataset, pad, folder, workers=self._workers, watch=self._watch)
-        else:
+        """Make a proxy, or find it made.
+
+        Raises:
+            ArtifactError: the one there was distilled with other settings.
+        """
+        config, dataset = self._config, self._dataset
+        common: Work = {"workers": self._workers, "watch": self._watch}
+        if (settings := config.distillation(name)) is not None:
+            distill(dataset, settings, folder, **common)
+        elif not (folder / MANIFEST_FILE).exists():
             kind, _, labels = name.partition("-")
             proxy = make_baseline(
-                self._dataset, kind, config.ipc, config.seed, labels=labels or "hard"
+                dataset,
+                kind,
+                config.ipc,
+                config.seed,
+                labels=labels or "hard",
+                experts=self._folder / TEACHERS_FOLDER,
+                **common,
             )
             save_proxy(proxy, folder)
             picture = draw_grid(proxy.images, proxy.labels, proxy.normalization)
@@ -183,14 +234,13 @@ class _Lab:
 
     def _train(self, proxy: ProxyDataset, row: Row) -> dict[str, Any]:
         config = self._config
-        seeds = config.full_seeds if row.data == FULL else config.seeds
         architecture = named_architecture(row.model, row.width)
         result = evaluate_proxy(
             self._dataset,
             proxy,
             architecture,
             row.recipe,
-            seeds=config.cross_seeds if row.kind == "cross" else seeds,
+            seeds=config.num_seeds(row),
             seed=config.seed,
             workers=self._workers,
             curve=row.kind == "study",

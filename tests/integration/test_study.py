@@ -65,6 +65,7 @@ def test_a_study_goes_on_row_by_row(tmp_path: Path, settings: Path) -> None:
         (("--proxy", "pad"), "--proxy takes NAME=DIR, got 'pad'"),
         (("--proxy", "pda=x"), "unknown proxy 'pda'"),
         (("--model", "convnet-9"), "depth 9"),
+        (("--rows", "random/search", "--proxy", "random=nowhere"), "nowhere is not a proxy"),
     ],
 )
 def test_mistakes(tmp_path: Path, settings: Path, arguments: tuple[str, str], message: str) -> None:
@@ -81,3 +82,65 @@ def test_another_study_is_refused(tmp_path: Path, settings: Path) -> None:
     result = invoke("study", "--config", settings, "--ipc", "3", *common)
     assert result.exit_code == 2
     assert "holds another study" in result.stderr
+
+
+def test_a_typo_is_mended_and_what_no_row_depends_on_may_change(
+    tmp_path: Path, settings: Path
+) -> None:
+    out = tmp_path / "s"
+    common = ("--config", settings, "--workers", "1", "--out", out, "--rows", "random/mlp/cross")
+    settings.write_text(SETTINGS.replace('"mlp"', '"mpl"'))
+    result = invoke("study", *common)
+    assert result.exit_code == 2
+    assert "cross_models: unknown model 'mpl'" in result.stderr
+    assert "did you mean 'mlp'?" in result.stderr
+    assert not out.exists()
+    settings.write_text(SETTINGS)
+    invoke_json("study", *common)
+    settings.write_text(SETTINGS.replace("full_seeds = 1", "full_seeds = 3"))
+    again = invoke_json("study", *common)
+    assert [row["row"] for row in again["networks"]] == ["random/mlp/cross"]
+    assert json.loads((out / "study.json").read_text())["config"]["full_seeds"] == 3
+
+
+def test_pages_show_what_finished_when_a_row_fails(tmp_path: Path, settings: Path) -> None:
+    settings.write_text(SETTINGS + "\n[pad]\nexpert_lr = 1e30\nnorm = 'none'\nwidth = 4\n")
+    out = tmp_path / "s"
+    result = invoke(
+        "study", "--config", settings, "--workers", "1", "--out", out, "--quiet",
+        "--rows", "full/convnet*", "--rows", "pad/*/study",
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "diverged" in result.stderr
+    for name in ("study.md", "study.html"):
+        assert "convnet-1" in (out / name).read_text()
+
+
+def test_every_row_says_what_it_was_run_on_and_stays_with_it(
+    tmp_path: Path, settings: Path
+) -> None:
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    for folder, ipc, seed in zip(folders, "223", "010", strict=True):
+        made = ("--dataset", "digits", "--ipc", ipc, "--seed", seed, "--out", folder)
+        assert invoke("proxy", "make", *made).exit_code == 0
+    one, two, three = folders
+    out = tmp_path / "s"
+    common = ("--config", settings, "--workers", "1", "--out", out, "--rows", "random/search")
+    study = ("study", *common, "--quiet", "--proxy")
+    assert "holds a proxy of ipc 3" in invoke(*study, f"random={three}").stderr
+    assert invoke(*study, f"random={one}").exit_code == 0
+    record = json.loads((out / "rows" / "random--search.json").read_text())
+    manifest = json.loads((one / "manifest.json").read_text())
+    assert record["proxy_sha256"] == manifest["tensors_sha256"]
+    assert "delete rows/random--search.json" in invoke(*study, f"random={two}").stderr
+    kept = json.loads((out / "study.json").read_text())["proxies"]["random"]
+    assert invoke("study", *common, "--quiet").exit_code == 0  # its cost is known from before
+    assert json.loads((out / "study.json").read_text())["proxies"]["random"] == kept
+
+
+def test_teachers_of_soft_labels_are_kept(tmp_path: Path, settings: Path) -> None:
+    settings.write_text(SETTINGS.replace('["random"]', '["random-soft"]'))
+    out = tmp_path / "s"
+    common = ("--config", settings, "--workers", "1", "--out", out, "--quiet")
+    assert invoke("study", *common, "--rows", "random-soft/mlp/cross").exit_code == 0
+    assert len(list((out / "teachers").glob("expert-*.safetensors"))) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -133,6 +134,17 @@ def test_experts_can_be_shared(data, tmp_path):
     used = [proxy.manifest.config["trained_experts"] for proxy in (first, other)]
     assert used[0] == used[1]
     assert other.manifest.seconds > used[0]["seconds"]  # which it would have cost
+
+
+def test_a_proxy_of_a_version_that_knew_fewer_settings(data, tmp_path):
+    proxy = run(data, tmp_path)
+    path = tmp_path / "manifest.json"
+    record = json.loads(path.read_text())
+    del record["config"]["label_temperature"]
+    path.write_text(json.dumps(record))
+    assert torch.equal(run(data, tmp_path).images, proxy.images)
+    with pytest.raises(ArtifactError, match=r"label_temperature 1.0 instead of 2.0"):
+        run(data, tmp_path, CONFIG.replace(label_temperature=2.0))
 
 
 def test_a_checkpoint_on_other_experts_is_refused(data, tmp_path):

@@ -31,6 +31,29 @@ def test_cross_rows_train_for_100_plain_epochs():
     assert (row.recipe.epochs, row.recipe.lr, row.recipe.augmentation) == (100, 0.01, "none")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "convent-3"}, r"model: unknown model 'convent-3': .*mean 'convnet-3'\?"),
+        ({"model": "alexnet"}, r"model: the widths of alexnet are fixed"),
+        ({"cross_models": ["alexnte"]}, r"cross_models: unknown model 'alexnte'.*mean 'alexnet'\?"),
+        ({"baselines": ["random-sotf"]}, r"baselines: unknown baseline .*mean 'random-soft'\?"),
+        ({"baselines": ["full"]}, r"baselines: unknown baseline proxy 'full'"),
+    ],
+)
+def test_names_are_checked_before_anything_runs(change, message):
+    with pytest.raises(ConfigError, match=message):
+        CONFIG.replace(**change)
+
+
+def test_how_proxies_are_made():
+    config = CONFIG.replace(ipc=3, seed=5)
+    noise, pad = config.distillation("datadam-noise"), config.distillation("pad")
+    assert (noise.method, noise.init, noise.ipc, noise.seed) == ("datadam", "noise", 3, 5)
+    assert (pad.method, pad.ipc, pad.seed) == ("pad", 3, 5)
+    assert config.distillation("random-soft") is None
+
+
 def test_patterns_choose_rows():
     assert {row.data for row in plan(CONFIG, ("pad/*",))} == {"pad"}
     assert [row.name for row in plan(CONFIG, ("full/search",))] == ["full/search"]
