@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from nasproxy.search.record import (
 from nasproxy.search.sampler import check_sampler
 from nasproxy.search.shared import SharedStudy
 from nasproxy.search.space import Params, SearchSpace, load_space, point_key
-from nasproxy.search.storage import mask, storage_errors
+from nasproxy.search.storage import mask, opening_patience, patiently, storage_errors
 from nasproxy.search.study import ArchitectureStudy
 from nasproxy.training.evaluate import count_classes
 from nasproxy.training.metric import shown_metrics
@@ -134,7 +135,8 @@ def _open_study(
     name = record["study"]["name"]
     if storage is None:
         return ArchitectureStudy(space, points, config, storage=own_storage(folder), name=name)
-    return SharedStudy(
+    join = partial(
+        SharedStudy,
         space,
         points,
         config,
@@ -144,6 +146,7 @@ def _open_study(
         facts={fact: record["config"][fact] for fact in FACTS},
         lease_seconds=lease_seconds,
     )
+    return patiently(join, opening_patience(storage))
 
 
 def _drive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 import warnings
@@ -14,24 +15,28 @@ from urllib.parse import urlsplit
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from nasproxy._files import ensure_folder
 from nasproxy.errors import ArtifactError, ConfigError
+from nasproxy.search.journal import JournalFile
 
 JOURNAL = "journal://"
 GRPC = "grpc://"
 MASK = "***"
 PATIENCE = 300.0
 """Seconds for which a shared database may be away in the middle of a search."""
+START_PATIENCE = 20.0
 CONNECT_SECONDS = 10
 DRIVERS = {"postgresql": "nasproxy[postgres]", "mysql": "nasproxy[mysql]"}
 _AT_ONCE = ("already exists", "duplicate", "unique", "locked", "deadlock")
 """What databases say where several drivers make the same tables at once."""
 
 T = TypeVar("T")
+_opened: set[str] = set()
+"""URLs that were not wrong."""
+_SECRETS = (re.compile(r"(://[^:@/]*:).*(?=@)"), re.compile(r"(?i)([?&][^=&]*pass[^=&]*=)[^&]*"))
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -43,17 +48,20 @@ def open_storage(url: str) -> BaseStorage:
             (Optuna's storage proxy).
 
     Raises:
-        ArtifactError: the storage cannot be opened.
+        ArtifactError: the storage cannot be opened. One that this process has opened before is
+            merely away, which raises one of `outages`.
         ConfigError: its driver is not installed; the message says how to install it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        if url.startswith(JOURNAL):
-            return _open_journal(journal_file(url))
-        return _open_grpc(url) if url.startswith(GRPC) else _open_database(url)
+        storage = _open(url)
+        _opened.add(url)
+        return storage
     except (ArtifactError, ConfigError):
         raise
     except Exception as error:  # SQLAlchemy's many errors: all mean an unusable storage
+        if url in _opened and isinstance(error, outages()):
+            raise  # it is not wrong but away
         raise _unusable(url, error) from error
 
 
@@ -78,7 +86,7 @@ def create_study(
     """Create a study, or load the one of this name, whatever its directions.
 
     Raises:
-        ArtifactError: the storage cannot be read or written.
+        ArtifactError: the storage cannot be used; one that is away raises one of `outages`.
     """
     try:
         return optuna.create_study(
@@ -88,6 +96,8 @@ def create_study(
             load_if_exists=True,
             **settings,
         )
+    except outages():
+        raise
     except Exception as error:
         raise _unusable(url, error) from error
 
@@ -130,11 +140,13 @@ def journal_file(url: str) -> Path:
 
 def mask(url: str) -> str:
     """Return a URL that may be shown and recorded: without its password."""
-    if url.startswith((JOURNAL, GRPC)):
+    if url.startswith(JOURNAL):
         return url
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # no URL, or its port is no number
+        for secret in _SECRETS:
+            url = secret.sub(rf"\1{MASK}", url)
         return url
     hidden = {key: MASK for key in parsed.query if "pass" in key.lower()}
     return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
@@ -198,6 +210,17 @@ def root_cause(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def opening_patience(url: str) -> float:
+    """Return the seconds for which opening is tried again: at first, drivers may race."""
+    return PATIENCE if url in _opened else START_PATIENCE
+
+
+def _open(url: str) -> BaseStorage:
+    if url.startswith(JOURNAL):
+        return _open_journal(journal_file(url))
+    return _open_grpc(url) if url.startswith(GRPC) else _open_database(url)
+
+
 def _unusable(url: str, error: BaseException) -> ArtifactError:
     return ArtifactError(f"cannot open the study in {mask(url)}: {root_cause(error)}")
 
@@ -226,15 +249,15 @@ def _open_database(url: str) -> RDBStorage:
 
 def _open_journal(path: Path) -> JournalStorage:
     ensure_folder(path.parent)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(JournalFile(path))
 
 
 def _open_grpc(url: str) -> BaseStorage:
     place = urlsplit(url)
     if not place.hostname or not place.port:
-        raise ArtifactError(f"{url!r} names no server: write grpc://HOST:PORT")
+        raise ArtifactError(f"{mask(url)!r} names no server: write grpc://HOST:PORT")
     if not (util.find_spec("grpc") and util.find_spec("google")):
-        raise ConfigError(f"{url} needs grpcio: pip install 'nasproxy[grpc]'")
+        raise ConfigError(f"{mask(url)} needs grpcio: pip install 'nasproxy[grpc]'")
     import_module("grpc")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import threading
 
 import pytest
 from test_search_study import SPACE, drive, open_study, scored, worth
 
 from nasproxy.config import SearchConfig
 from nasproxy.errors import ArtifactError
-from nasproxy.search import shared
+from nasproxy.search import session, shared
 from nasproxy.search.shared import SETTINGS, SharedStudy
 from nasproxy.search.space import point_key
 
@@ -115,3 +116,17 @@ def test_a_study_of_before_there_was_a_lag_goes_on(storage, monkeypatch):
         assert again.take() == 1
     with pytest.raises(ArtifactError, match=r"search\.lag 8 instead of 9"):
         open_shared(storage, "other", lag=9)
+
+
+def test_a_shared_study_is_opened_when_its_storage_is_back(tmp_path):
+    (tmp_path / "db").mkdir()
+    url = f"sqlite:///{tmp_path}/db/s.db"
+    open_shared(url, "first")
+    (tmp_path / "db").rename(tmp_path / "away")
+    threading.Timer(1, (tmp_path / "away").rename, [tmp_path / "db"]).start()
+    config = SearchConfig(trials=18, uniform_trials=9)
+    record = {"study": {"name": "t", "driver": "x"}, "config": dict.fromkeys(session.FACTS, "0")}
+    study = session._open_study(
+        SPACE, list(SPACE.points()), config, tmp_path, record=record, storage=url, lease_seconds=60
+    )
+    assert study.take() == 0

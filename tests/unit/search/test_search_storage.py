@@ -7,13 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from nasproxy.errors import ArtifactError, ConfigError
 from nasproxy.search.storage import (
+    PATIENCE,
+    START_PATIENCE,
+    check_storage,
     create_study,
     mask,
     open_storage,
+    opening_patience,
+    outages,
     patiently,
     quick_commits,
     recordable,
@@ -26,13 +32,18 @@ from nasproxy.search.storage import (
         ("postgresql+psycopg://me:secret@db:5432/nas", "postgresql+psycopg://me:***@db:5432/nas"),
         ("mysql+pymysql://me:secret@db/nas", "mysql+pymysql://me:***@db/nas"),
         ("postgresql+psycopg://db/nas?password=secret", "postgresql+psycopg://db/nas?password=***"),
+        ("postgresql://me:secret@db:54x2/nas", "postgresql://me:***@db:54x2/nas"),
+        ("postgresql://me:sec@ret@db:x/nas", "postgresql://me:***@db:x/nas"),
+        ("postgresql://db:x/nas?a=1&password=secret", "postgresql://db:x/nas?a=1&password=***"),
+        ("no url:secret@x", "no url:secret@x"),
         ("grpc://host:13000", "grpc://host:13000"),
+        ("grpc://me:secret@host:13000", "grpc://me:***@host:13000"),
         ("sqlite:////tmp/s.db", "sqlite:////tmp/s.db"),
     ],
 )
 def test_no_password_is_shown(url, shown):
     assert mask(url).replace("%2A", "*") == shown
-    assert "secret" not in recordable(url)
+    assert "secret" not in recordable(url) or "://" not in url
 
 
 @pytest.mark.parametrize("head", ["sqlite:///", "journal://"])
@@ -57,6 +68,41 @@ def test_a_missing_driver(url, missing, remedy, monkeypatch):
     )
     with pytest.raises(ConfigError, match=remedy):
         open_storage(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@db:54x2/nas", "grpc://me:secret@host:13x", "grpc://u:secret@h"]
+)
+def test_a_url_that_is_wrong_is_refused_without_its_password(url):
+    with pytest.raises(ArtifactError) as caught:
+        check_storage(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_storage_that_was_open_once_is_away_later_not_wrong(tmp_path):
+    url = f"sqlite:///{tmp_path}/db/s.db"
+    for _ in range(2):
+        with pytest.raises(ArtifactError, match="cannot open the study in"):
+            open_storage(url)
+    assert opening_patience(url) == START_PATIENCE
+    (tmp_path / "db").mkdir()
+    open_storage(url).remove_session()
+    assert opening_patience(url) == PATIENCE
+    (tmp_path / "db").rename(tmp_path / "away")
+    with pytest.raises(outages()):
+        open_storage(url)
+    with pytest.raises(ArtifactError, match=r"cannot write the study.*same command again"):
+        check_storage(url)
+
+
+def test_a_study_is_not_created_in_a_storage_that_is_away():
+    class Away(optuna.storages.InMemoryStorage):
+        def create_new_study(self, *args, **more):
+            raise optuna.exceptions.StorageInternalError("away")
+
+    with pytest.raises(optuna.exceptions.StorageInternalError):
+        create_study(Away(), "sqlite://", "s")
 
 
 def test_patience_has_an_end():
