@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nasproxy._environment import versions
 from nasproxy.config import SearchConfig
 from nasproxy.data.dataset import Dataset
-from nasproxy.errors import ArtifactError
+from nasproxy.errors import ArtifactError, shown
 from nasproxy.proxy.dataset import ProxyDataset
 from nasproxy.proxy.grid import draw_grid, save_grid
 from nasproxy.proxy.store import MANIFEST_FILE, save_proxy
@@ -65,19 +65,40 @@ def describe_study(folder: Path, storage: str | None, name: str | None) -> dict[
     """Say where the study is, without a password, and by what mark its drivers know this folder.
 
     Raises:
-        ArtifactError: the folder's study is in a storage that was not given again.
+        ArtifactError: the folder's study is another.
     """
-    before = read_run(folder).get("study") if (folder / RUN_FILE).exists() else None
-    before = before if isinstance(before, dict) else {}
+    before = (read_run(folder).get("study") or {}) if (folder / RUN_FILE).exists() else None
+    if before is not None and not isinstance(before, dict):
+        raise ArtifactError(f"{folder / RUN_FILE} does not say where the study is: restore it")
     if storage is None:
-        if before.get("storage") is not None:
-            raise ArtifactError(
-                f"{folder} is part of the study in {before['storage']}: give it with --storage, or "
-                "choose another --out"
-            )
-        return {"storage": None, "name": name or OWN_STUDY}
-    mark = before.get("driver") or uuid.uuid4().hex
-    return {"storage": recordable(storage), "name": name or folder.name, "driver": mark}
+        found: dict[str, Any] = {"storage": None, "name": name or OWN_STUDY}
+    else:
+        found = {"storage": recordable(storage), "name": name or folder.name}
+    if before is not None:
+        _check_place(folder, found, before, named=name is not None)
+        found["name"] = before.get("name", found["name"])
+    if storage is not None:
+        found["driver"] = (before or {}).get("driver") or uuid.uuid4().hex
+    return found
+
+
+def _check_place(
+    folder: Path, wanted: Mapping[str, Any], before: Mapping[str, Any], *, named: bool
+) -> None:
+    """Refuse to go on in another study: its candidates would replace those of the folder."""
+    storage, name = before.get("storage"), before.get("name", OWN_STUDY)
+    if storage != wanted["storage"]:
+        place, remedy = (
+            ("a study of its own", "leave --storage out")
+            if storage is None
+            else (f"the study in {storage}", "give it with --storage")
+        )
+        raise ArtifactError(f"{folder} is part of {place}: {remedy}, or choose another --out")
+    if named and name != wanted["name"]:
+        raise ArtifactError(
+            f"{folder} is part of the study {shown(name)}, got {shown(wanted['name'])} "
+            "(--study-name): leave it out, or choose another --out"
+        )
 
 
 def own_storage(folder: Path) -> str:

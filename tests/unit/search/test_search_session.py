@@ -318,3 +318,37 @@ def test_a_full_proxy_is_not_copied_into_the_run(searched, digits, tmp_path):
     config = searched.make_config(trials=1, recipe=Recipe(epochs=1))
     search(digits, full, config, tmp_path / "run", engine="serial")
     assert not (tmp_path / "run" / "proxy" / "proxy.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("storage", "name", "message"),
+    [
+        ("journal://{}/s.log", None, "of a study of its own: leave --storage out"),
+        (None, "other", r"of the study 'search', got 'other' \(--study-name\)"),
+    ],
+)
+def test_another_study_does_not_replace_that_of_a_folder(  # noqa: PLR0917
+    searched, digits, random_proxy, tmp_path, storage, name, message
+):
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    url = storage and storage.format(tmp_path)
+    with pytest.raises(ArtifactError, match=f"is part {message}.*choose another --out"):
+        search(digits, random_proxy, searched.config, folder, storage=url, study_name=name)
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_a_folder_stays_with_its_shared_study(searched, digits, random_proxy, tmp_path):
+    folder, url = tmp_path / "run", f"journal://{tmp_path}/s.log"
+    config = searched.make_config(trials=2)
+    first = search(digits, random_proxy, config, folder, storage=url, engine="serial")
+    folder = folder.rename(tmp_path / "renamed")
+    again = search(digits, random_proxy, config, folder, storage=url, engine="serial")
+    assert again == first  # in the study that is named after the folder's first name
+    for other in (None, f"journal://{tmp_path}/t.log"):
+        with pytest.raises(ArtifactError, match=rf"is part of the study in {url}: give it with"):
+            search(digits, random_proxy, config, folder, storage=other)
+    with pytest.raises(ArtifactError, match="of the study 'run', got 'other'"):
+        search(digits, random_proxy, config, folder, storage=url, study_name="other")
+    assert not (tmp_path / "t.log").exists()
