@@ -29,7 +29,8 @@ class Recipe(Config):
     validation_images: int | None = Field(2000, ge=1)
     """Size of the stratified part of the validation split that scores; None: all of it."""
     learned_step_size: bool = False
-    """On a proxy with a step size of its own: plain SGD with that learning rate, no momentum."""
+    """On a proxy with a step size of its own: plain SGD at that constant learning rate, without
+    momentum or weight decay."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of convolutions and linear layers in training; `auto`: bfloat16 on GPUs that have it."""
 

@@ -122,7 +122,7 @@ def _with_learned_step_size(recipe: Recipe, data: TrainingSet) -> Recipe:
     """Take the images' own step size where the recipe wants it: it was learned for plain SGD."""
     if not recipe.learned_step_size or data.step_size is None:
         return recipe
-    return recipe.replace(lr=data.step_size, momentum=0.0)
+    return recipe.replace(lr=data.step_size, momentum=0.0, weight_decay=0.0, schedule="constant")
 
 
 @contextlib.contextmanager

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from nasproxy._random import named_generator
 from nasproxy.config import DIGITS, Recipe
 from nasproxy.errors import ConfigError
+from nasproxy.models.family import build_model
 from nasproxy.training.network import TrainingSet, train_network
 
 RECIPE = Recipe(epochs=3, batch_size=16)
@@ -59,12 +61,30 @@ def weights(data, recipe):
 def test_a_learned_step_size_is_used_where_recipe_and_images_say_so(data):
     stepped = replace(data, step_size=0.2)
     wanting = RECIPE.replace(learned_step_size=True)
-    expected = weights(data, RECIPE.replace(lr=0.2, momentum=0.0))
+    changed = {"lr": 0.2, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    expected = weights(data, RECIPE.replace(**changed))
     assert torch.equal(weights(stepped, wanting), expected)
     plain = weights(data, RECIPE)
     assert not torch.equal(plain, expected)
     assert torch.equal(weights(stepped, RECIPE), plain)  # not by default
     assert torch.equal(weights(data, wanting), plain)  # there is none
+
+
+def test_a_learned_step_size_is_that_of_plain_sgd(data):
+    """As students take their steps: no momentum, no decay of weights or of the step."""
+    recipe = RECIPE.replace(
+        epochs=4, batch_size=len(data.images), augmentation="none", learned_step_size=True
+    )
+    found = train_network({"depth": 1, "width": 4}, replace(data, step_size=0.2), recipe, 0)
+    model = build_model({"depth": 1, "width": 4}, (1, 8, 8), 3, named_generator(0, "weights"))
+    for _ in range(4):
+        loss = torch.nn.functional.cross_entropy(model(data.images), data.targets)
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                parameter -= 0.2 * gradient
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value)
 
 
 def test_misfits_are_config_errors(data):
