@@ -9,6 +9,11 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
+# the pages: their commands run, the site builds strictly, a browser opens the dashboard
+test-docs: .venv/installed-docs
+	$(BIN)/python -m pytest -q -n 2 -m slow tests/integration/test_docs.py \
+		tests/integration/test_dashboard.py
+
 # databases' programs are the system's to install (apt-get install postgresql mariadb-server);
 # without them the tests that need them are skipped
 test-all: .venv/installed-all
