@@ -9,7 +9,14 @@ from typing import Any
 import torch
 
 from nasproxy._files import write_json
-from nasproxy.config import DistillConfig, RecipeChange, RunConfig, SearchConfig, TrustConfig
+from nasproxy.config import (
+    DistillConfig,
+    RecipeChange,
+    RunConfig,
+    SearchConfig,
+    TrustConfig,
+    VerifyConfig,
+)
 from nasproxy.data.dataset import Dataset, load_dataset
 from nasproxy.distill.session import distill
 from nasproxy.errors import ConfigError, DataWarning, EvaluationError, nearest, shown
@@ -219,15 +226,12 @@ def run(
         EvaluationError: the settings require a proxy to be trusted, and it cannot be.
     """
     folder = Path(folder)
-    wanted = config.verify.uniform
-    if wanted > config.search.trials:
-        raise ConfigError(
-            f"uniform must be <= trials, got {wanted} of {config.search.trials} (--uniform)"
-        )
+    verifying = _verifying(config)
     dataset = load_dataset(config.data, watch=watch).to(device or torch.device("cpu"))
     searching = config.searching(len(dataset.train))
-    if wanted > searching.num_uniform():  # what is verified as a uniform sample is drawn as one
-        searching = searching.replace(uniform_trials=wanted)
+    # what is verified as a uniform sample is drawn as one
+    if verifying.uniform > searching.num_uniform():
+        searching = searching.replace(uniform_trials=verifying.uniform)
     check_metric(config.search.metric, dataset)
     check_goal(load_space(searching.space), dataset, searching, watch=watch)
     if config.proxy == "synthetic":  # its own, by its own settings, never one found elsewhere
@@ -243,8 +247,25 @@ def run(
     )
     check_trust(dataset, proxy, searching, config.trust, folder, workers=workers, watch=watch)
     search(dataset, proxy, searching, folder, workers=workers, watch=watch)
-    verify(dataset, folder, config.verify, workers=workers, at_most=True, watch=watch)
+    verify(dataset, folder, verifying, workers=workers, at_most=True, watch=watch)
     return report(folder)
+
+
+def _verifying(config: RunConfig) -> VerifyConfig:
+    """Return how candidates are verified: by default no more uniform ones than there are trials.
+
+    Raises:
+        ConfigError: more are asked for.
+    """
+    verifying, trials = config.verify, config.search.trials
+    if verifying.uniform <= trials:
+        return verifying
+    if "uniform" in verifying.model_fields_set:
+        raise ConfigError(
+            f"uniform must be <= trials, got {verifying.uniform} of {trials}: lower --uniform, or "
+            "raise --trials"
+        )
+    return verifying.replace(uniform=trials)
 
 
 def _load(folder: Path, dataset: Dataset, device: torch.device) -> ProxyDataset:

@@ -17,27 +17,32 @@ MARK = "<!-- nasproxy export"
 """First words of every card, followed by the sha256 of the file it is of."""
 
 SNIPPETS = {
-    "onnx": """import onnxruntime
+    "onnx": """import json, onnxruntime
 
 session = onnxruntime.InferenceSession({file!r})
+names = json.loads(session.get_modelmeta().custom_metadata_map["class_names"])
 # pixels: numpy float32 (N, {shape}) in [0, 1]
-[probabilities] = session.run(None, {{"pixels": pixels}})""",
-    "pt2": """import torch
+[probabilities] = session.run(None, {{"pixels": pixels}})
+print([names[k] for k in probabilities.argmax(1)])""",
+    "pt2": """import json, torch
 
-network = torch.export.load({file!r}).module()  # only files that you trust
+facts = {{"nasproxy.json": ""}}
+network = torch.export.load({file!r}, extra_files=facts).module()  # only files that you trust
+names = json.loads(facts["nasproxy.json"])["class_names"]
 # pixels: torch float32 (N, {shape}) in [0, 1]
 with torch.inference_mode():
-    probabilities = network(pixels)""",
-    "safetensors": """{permission}import json, torch
+    probabilities = network(pixels)
+print([names[k] for k in probabilities.argmax(1)])""",
+    "safetensors": """{permission}import json, pathlib, torch
 from safetensors.torch import load_file
 from nasproxy.models.family import build_model
-with open({facts!r}) as file:
-    facts = json.load(file)
+facts = json.loads(pathlib.Path({facts!r}).read_text())
 network = build_model(facts["architecture"], facts["image_shape"], len(facts["class_names"])).eval()
 network.load_state_dict(load_file({file!r}))
 mean, std = (torch.tensor(facts[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
 with torch.inference_mode():  # pixels: torch float32 (N, {shape}) in [0, 1]
-    probabilities = network((pixels - mean) / std).softmax(1)""",
+    probabilities = network((pixels - mean) / std).softmax(1)
+print([facts["class_names"][k] for k in probabilities.argmax(1)])""",
 }
 PERMISSION = """import nasproxy
 nasproxy.allow_code()  # imports {builder} from this folder: only code that you trust
@@ -75,7 +80,7 @@ def render_card(
         _score_table(facts),
         _on_scores(facts),
         "## Network",
-        _bullets(_network(facts)),
+        _bullets(_network(facts, form)),
         "## Training",
         _bullets(_training(facts)),
         "## Limits",
@@ -126,12 +131,14 @@ def _on_scores(facts: dict[str, Any]) -> str:
     )
 
 
-def _network(facts: dict[str, Any]) -> list[str]:
+def _network(facts: dict[str, Any], form: str) -> list[str]:
+    # weights alone hold no arithmetic: whoever loads them normalises
+    where = "Takes pixels normalised" if form == "safetensors" else "Normalises pixels inside"
     return [
         f"Architecture: `{_clean(json.dumps(facts['architecture']))}`",
         f"{count(facts['num_params'])} parameters; {size(facts['num_flops'])} FLOPs an image "
         "(a multiply-add counts as two)",
-        f"Normalised inside by mean {facts['mean']} and standard deviation {facts['std']}",
+        f"{where} by mean {facts['mean']} and standard deviation {facts['std']}",
     ]
 
 

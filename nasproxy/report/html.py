@@ -128,7 +128,7 @@ def _pictures(pictures: Sequence[Picture], class_names: tuple[str, ...]) -> str:
         f"<figcaption>{_text(picture.caption)}</figcaption></figure>"
         for picture in pictures
     )
-    words = f"<p>What candidates trained on; {rows}.</p>"
+    words = f"<p>Images that candidates trained on; {rows}.</p>"
     return f'{words}\n<div class="pictures">\n{shown}\n</div>' if shown else ""
 
 

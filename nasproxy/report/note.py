@@ -162,17 +162,21 @@ def _on_speed(records: Records, cost: Cost) -> list[str]:
         return ["The search's time was not recorded, so there are no speed-ups."]
     top = [v for v in records.verified if "top" in v.selected_by and v.full_scores]
     audit = (cost.verify_seconds or 0.0) - (cost.verify_top_seconds or 0.0)
+    made = "distillation, " if cost.distill_seconds else ""
     check = "" if cost.trust_seconds is None else "the trust check, "
     if cost.calibration_seconds is not None:
         check = f"the choice of a recipe, {check}"
     notes = [
-        f"Speed-up end to end counts distillation, {check}search and the full training of the "
+        f"Speed-up end to end counts {made}{check}search and the full training of the "
         f"{counted(len(top), 'top candidate')} with all seeds. The uniform sample "
         f"({duration(audit)}) is the audit of the proxy, not part of the search, and left out.",
-        "Break-even: distillation seconds / (wall seconds per candidate of the full search, minus "
-        "those of the search on the proxy), rounded up; end to end, verifying the top counts as "
-        "outlay too.",
     ]
+    if cost.distill_seconds:
+        notes.append(
+            "Break-even: distillation seconds / (wall seconds per candidate of the full search, "
+            "minus those of the search on the proxy), rounded up; end to end, verifying the top "
+            "counts as outlay too."
+        )
     if not top:
         notes.append(
             "No top candidate was verified, so the end-to-end speed-up leaves out a step that a "

@@ -60,4 +60,6 @@ def _subtitle(summary: dict[str, Any]) -> str:
     known = epochs is not None and not is_early(summary)  # whose steps are in the heading
     recipe = f", {epochs} epochs on the proxy" if known else ""
     full = (summary["verify_recipe"] or {}).get("epochs")
-    return f"space {summary['space']}{recipe}" + ("" if full is None else f", {full} on full data")
+    return f"space {summary['space']}{recipe}" + (
+        "" if full is None else f", {full} epochs on full data"
+    )

@@ -13,7 +13,10 @@ from PIL import Image
 from nasproxy._files import check_file
 from nasproxy.errors import ArtifactError
 
-CAPTIONS = {"start.png": "The proxy before distillation", "final.png": "What candidates trained on"}
+CAPTIONS = {
+    "start.png": "The proxy before distillation",
+    "final.png": "Images that candidates trained on",
+}
 MAX_BYTES, MAX_BYTES_TOGETHER = 256 * 2**10, 1536 * 2**10
 """Of one picture, and of all: in a page they grow by a third, and plotly.js takes 2.0 MB."""
 

@@ -99,11 +99,10 @@ class ArchitectureStudy:
             self._check_identity(found)
 
     def _name_objectives(self) -> None:
-        """Tell other Optuna tools what the values of a trial are, where there are several."""
-        if self.costs:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._study.set_metric_names([self.metric, *self.costs])
+        """Tell other Optuna tools what the values of a trial are."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.set_metric_names([self.metric, *self.costs])
 
     def _check_identity(self, found: Any) -> None:
         wanted, known = flat(self.identity()), _with_defaults(found)

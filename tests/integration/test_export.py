@@ -46,6 +46,17 @@ def test_the_best_by_validation_is_trained_as_its_first_verification(
     assert exported["was_kept"] is False
 
 
+def run_snippet(card: str, pixels: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a card's example in the folder of its file: it prints the names of the classes."""
+    [code] = re.findall(r"```python\n(.*?)```", Path(card).read_text(), re.DOTALL)
+    names: dict[str, Any] = {"pixels": pixels, "print": lambda found: names.update(found=found)}
+    monkeypatch.chdir(folder)
+    exec(code, names)
+    assert names["probabilities"].shape == (len(pixels), 10)
+    assert len(names["found"]) == len(pixels)
+    assert set(names["found"]) <= set("0123456789")
+
+
 def test_the_card_holds_its_numbers_and_a_loader_that_runs(
     run: Path, exported: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,20 +78,25 @@ def test_the_card_holds_its_numbers_and_a_loader_that_runs(
     assert right == pytest.approx(exported["scores"]["test_accuracy"], abs=1e-6)
 
 
-def test_another_format_trains_nothing(run: Path, exported: dict[str, Any]) -> None:
+def test_another_format_trains_nothing(
+    run: Path, exported: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = run.parent / "net.pt2"
     again = invoke_json("export", run, "--best", "--format", "pt2", "--out", out)
     assert again["was_kept"] is True
     assert again["scores"] == exported["scores"]
     extra = {"nasproxy.json": ""}
     network = torch.export.load(str(out), extra_files=extra).module()
+    run_snippet(again["card"], torch.rand(5, 1, 8, 8), out.parent, monkeypatch)
     probabilities = network(torch.rand(5, 1, 8, 8))
     assert torch.allclose(probabilities.sum(1), torch.ones(5))
     assert json.loads(extra["nasproxy.json"])["class_names"] == list("0123456789")
     invoke_json("export", run, "--out", out)  # over its own earlier export
 
 
-def test_onnx_runs_where_onnxruntime_is(run: Path, exported: dict[str, Any]) -> None:
+def test_onnx_runs_where_onnxruntime_is(
+    run: Path, exported: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")
     done = invoke_json("export", run)
@@ -95,6 +111,7 @@ def test_onnx_runs_where_onnxruntime_is(run: Path, exported: dict[str, Any]) -> 
         [probabilities] = session.run(None, {"pixels": pixels})
         assert probabilities.shape == (size, 10)
         np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+    run_snippet(done["card"], pixels, Path(done["out"]).parent, monkeypatch)
 
 
 def test_damaged_weights_are_trained_again(run: Path, exported: dict[str, Any]) -> None:

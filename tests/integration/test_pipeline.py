@@ -11,9 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from commands import invoke, invoke_json
 
 from nasproxy._files import sha256_of
+from nasproxy.config import RunConfig
+from nasproxy.errors import ConfigError
+from nasproxy.pipeline import _verifying
 
 
 def read(path: Path) -> Any:
@@ -22,6 +26,14 @@ def read(path: Path) -> Any:
 
 def without_seconds(candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in c.items() if k != "seconds"} for c in candidates]
+
+
+def test_few_trials_are_verified_uniformly_as_far_as_they_go() -> None:
+    few = {"data": {"dataset": "digits"}, "search": {"trials": 12}}
+    assert _verifying(RunConfig.parse(few)).uniform == 12
+    assert _verifying(RunConfig.parse({**few, "verify": {"uniform": 8}})).uniform == 8
+    with pytest.raises(ConfigError, match="uniform must be <= trials, got 20 of 12"):
+        _verifying(RunConfig.parse({**few, "verify": {"uniform": 20}}))
 
 
 def test_run_leaves_every_record(finished_run: Path) -> None:

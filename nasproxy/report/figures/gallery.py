@@ -25,7 +25,7 @@ def draw_all(summary: dict[str, Any], records: Records) -> list[Figure]:
         draw_ranks(records.verified),
         *draw_fronts(records, metric),
         draw_times(summary),
-        draw_history(records.candidates, metric),
+        draw_history(records.candidates, metric, {v.candidate.trial for v in records.verified}),
         draw_importance(records.candidates, metric),
     ]
     return [figure for figure in figures if figure is not None]

@@ -57,3 +57,8 @@ def test_the_loader_is_python_of_ten_lines(form: str) -> None:
     ast.parse(code)
     assert f"pets.{form}" in code
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
+
+
+@pytest.mark.parametrize("form", SNIPPETS)
+def test_who_normalises_is_said(form: str) -> None:
+    assert ("Takes pixels normalised by mean" in card(form)) == (form == "safetensors")

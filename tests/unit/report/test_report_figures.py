@@ -61,7 +61,10 @@ def test_times(records):
 
 def test_history(run_folder, make_candidate):
     run_folder.candidates.append(make_candidate(5, None, status="failed"))
-    info = _get_history_info(load_records(run_folder.write()).candidates)
+    records = load_records(run_folder.write())
+    info = _get_history_info(records.candidates, {records.candidates[0].trial})
+    assert info.verified.count(True) == 1
+    assert info.trials[info.verified.index(True)] == records.candidates[0].trial
     assert info.trials == [0, 1, 2, 3, 4]
     assert info.best_so_far == [0.2, 0.6, 0.6, 0.8, 0.8]
 

@@ -68,7 +68,7 @@ def test_the_page_stands_alone(run_folder):
     assert len(page.encode()) < 5_000_000
     assert re.findall(r"""<img[^>]* alt="([^"]+)" """, text) == [
         "The proxy before distillation, one row a class: cat, dog",
-        "What candidates trained on, one row a class: cat, dog",
+        "Images that candidates trained on, one row a class: cat, dog",
     ]
     for content in re.findall(r"base64,([^\"]+)", text):
         Image.open(io.BytesIO(base64.b64decode(content))).verify()

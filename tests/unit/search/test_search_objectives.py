@@ -131,3 +131,9 @@ def test_a_gaussian_process_of_an_older_optuna(monkeypatch):
         check_sampler(config)
     check_sampler(config.replace(sampler="tpe"))
     check_sampler(config.replace(objectives=["accuracy"]))
+
+
+def test_a_single_objective_is_named_too(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    open_study(storage, costs=())
+    assert optuna.load_study(storage=storage, study_name="s").metric_names == ["accuracy"]
