@@ -17,7 +17,7 @@ from nasproxy.cli.settings import (
 from nasproxy.cli.terminal import Terminal, guarded
 
 if TYPE_CHECKING:
-    from nasproxy.proxy.dataset import ProxyDataset
+    from nasproxy.proxy.dataset import Manifest, ProxyDataset
 
 _DATADAM = "Options of datadam"
 _PAD = "Options of pad"
@@ -216,6 +216,20 @@ def describe(proxy: ProxyDataset, folder: Path) -> list[str]:
         f"{entry['validation_accuracy']:.1%} on validation images"
         for entry in manifest.history
     ]
+    lines += _kept(manifest)
     pictures = [folder / name for name in ("start.png", "middle.png", "final.png")]
     shown = ", ".join(str(path) for path in pictures if path.exists())
     return [*lines, f"  pictures: {shown}"] if shown else lines
+
+
+def _kept(manifest: Manifest) -> list[str]:
+    """Say which state a distillation kept, and how many of its steps moved nothing."""
+    if not manifest.history:
+        return []
+    # the first of equals, as in the session
+    best = max(manifest.history, key=lambda entry: entry["validation_accuracy"])
+    nothing = "" if best["iteration"] else ": nothing was gained"
+    lines = [f"  kept: iteration {best['iteration']}{nothing}"]
+    if skipped := manifest.config.get("skipped_steps"):
+        lines.append(f"  skipped: {skipped} steps, whose gradients were not finite")
+    return lines

@@ -89,7 +89,7 @@ class PADConfig(Config):
     pooling: Literal["none", "max", "avg"] = "avg"
     augment: bool = True
     max_memory_gib: float = Field(4.0, gt=0)
-    """For the graphs of an unrolled training; steps beyond it are computed twice instead."""
+    """For an unrolled training; graphs of steps beyond it are built twice instead."""
     num_checks: int = Field(4, ge=1)
     """Times that the images are compared on the validation split, the last iteration included."""
     seed: int = Field(0, ge=0)

@@ -63,6 +63,11 @@ class Checkpoint:
         """Return the best validation accuracy yet, in [0, 1], or -1 before the first check."""
         return max((entry["validation_accuracy"] for entry in self.history), default=-1.0)
 
+    def kept_iteration(self) -> int:
+        """Return the iteration that gave `best`: the first of those with the best accuracy."""
+        found: int = max(self.history, key=lambda entry: entry["validation_accuracy"])["iteration"]
+        return found
+
 
 def save_checkpoint(path: Path, key: dict[str, Any], session: Checkpoint) -> None:
     """Write a checkpoint with the key by which it is known again."""

@@ -22,8 +22,8 @@ from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthetic
 from nasproxy.distill.matching import kept_by_depth, kept_by_loss, normalized_distance
 from nasproxy.distill.trajectory import Segment, Trajectories, gather_trajectories
-from nasproxy.distill.unroll import Batch, Student, graph_bytes, unroll
-from nasproxy.distill.update import move, skip
+from nasproxy.distill.unroll import Batch, Student, graph_bytes, saved_bytes, unroll
+from nasproxy.distill.update import move, num_skipped, skip
 from nasproxy.executors.engine import Engine
 from nasproxy.models.family import build_model, check_architecture
 from nasproxy.progress import Progress, Watch
@@ -74,6 +74,10 @@ class PAD:
         config = self.config
         check_ipc(dataset, config.ipc)
         check_architecture(self.architecture(), dataset.image_shape)
+        memory = self._measure_memory(dataset)
+        mebibytes = f"{memory / 2**20:,.0f} MiB of memory"
+        said = f"unrolling {config.student_steps} steps takes about {mebibytes}"
+        watch(Progress("experts", 0, config.experts, said))
         self._trajectories, seconds = gather_trajectories(
             dataset,
             config,
@@ -84,12 +88,8 @@ class PAD:
             watch=watch,
         )
         experts = self._trajectories.experts
-        memory = self._measure_memory(dataset)
         accuracies = [expert.record.validation_accuracy for expert in experts]
-        said = (
-            f"{min(accuracies):.1%} to {max(accuracies):.1%} on validation images; unrolling "
-            f"{config.student_steps} steps takes about {memory / 2**20:,.0f} MiB of memory"
-        )
+        said = f"{min(accuracies):.1%} to {max(accuracies):.1%} on validation images"
         watch(Progress("experts", len(experts), len(experts), said))
         hashes = [expert.record.tensors_sha256 for expert in experts]
         trained = {
@@ -150,8 +150,9 @@ class PAD:
                 state = move(state, dict(zip(learned, gradients, strict=True)), self.config)
                 losses = {"matching": loss.item()}
             else:
-                state = skip(state)
-                losses = {"skipped": float(state.extra["failures"])}
+                state, losses = skip(state), {}
+            if skipped := num_skipped(state):
+                losses["skipped"] = float(skipped)
             state = replace(state, iteration=iteration + 1)
             yield DistillStep(state, {**losses, "step_size": state.extra["step_size"].item()})
 
@@ -174,6 +175,7 @@ class PAD:
         labels: Tensor,
         learned: dict[str, Tensor],
         generator: torch.Generator,
+        num_steps: int | None = None,
     ) -> list[Batch]:
         """Draw a student's batches, in which each image is changed in a way of its own."""
         config = self.config
@@ -185,7 +187,7 @@ class PAD:
         images, count = learned["images"], len(labels)
         size = min(config.student_batch or count, count)
         batches = []
-        for _ in range(config.student_steps):
+        for _ in range(num_steps or config.student_steps):
             chosen = torch.arange(count)
             if size < count:
                 chosen = torch.randperm(count, generator=generator)[:size]
@@ -218,14 +220,39 @@ class PAD:
     def _measure_memory(self, dataset: Dataset) -> int:
         """Choose how many steps' graphs are kept, and estimate the peak of an iteration, bytes."""
         config = self.config
-        count = config.ipc * dataset.num_classes
-        size = min(config.student_batch or count, count)
-        images = dataset.train.images[:1].expand(size, -1, -1, -1).contiguous()
-        targets = images.new_full((size, dataset.num_classes), 1 / dataset.num_classes)
-        one = graph_bytes(self._build_student(dataset), (images, targets))
-        self._max_graphs = min(config.student_steps, int(config.max_memory_gib * 2**30 / one))
-        # differentiating a graph takes about as much again as it holds
-        return one * (max(1, self._max_graphs) + 1)
+        student = self._build_student(dataset)
+        images = dataset.train.images[:1].expand(config.ipc * dataset.num_classes, -1, -1, -1)
+        learned = {
+            "images": images.contiguous().requires_grad_(),
+            "label_logits": images.new_zeros(len(images), dataset.num_classes),
+        }
+        labels = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        batch: list[Batch] = []
+
+        def draw() -> object:
+            batch[:] = self._batches(dataset, labels, learned, named_generator(0), num_steps=1)
+            return batch
+
+        drawing = saved_bytes(draw)
+        ((seen, targets),) = batch
+        pixels = 4 * seen.numel()
+        graph = graph_bytes(student, (seen.detach(), targets))
+        # of each step: what changed its images, the images, their gradient; parameters and theirs
+        every = config.student_steps * (drawing + 2 * pixels + 8 * student.num_parameters)
+        limit = config.max_memory_gib * 2**30
+        self._max_graphs = config.student_steps
+        if every + _graphs(config.student_steps, config.student_steps) * graph > limit:
+            self._max_graphs = max(0, int((limit - every) / graph) - _graphs(0, 1))
+        return int(every + _graphs(self._max_graphs, config.student_steps) * graph)
+
+
+def _graphs(kept: int, num_steps: int) -> int:
+    """Return how many steps' graphs an unrolled training holds at its peak.
+
+    Differentiating the first of them takes as much again, twice (2026-11-28: of 8 kept ones the
+    peak was 10, of none 3); one that was not kept is built again before.
+    """
+    return kept + 2 + (kept < num_steps)
 
 
 def choose_correct(dataset: Dataset, experts: list[Expert], ipc: int, seed: int) -> LabelledImages:

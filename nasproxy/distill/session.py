@@ -21,6 +21,7 @@ from nasproxy.distill.checkpoint import (
 )
 from nasproxy.distill.datadam import DataDAM
 from nasproxy.distill.pad import PAD
+from nasproxy.distill.update import num_skipped
 from nasproxy.errors import ArtifactError, EvaluationError
 from nasproxy.executors.engine import Engine
 from nasproxy.progress import Progress, Watch, unwatched
@@ -149,7 +150,12 @@ def _finish(
         method=config.method,
         ipc=config.ipc,
         seed=config.seed,
-        config={**config.to_dict(), **prepared.record},
+        config={
+            **config.to_dict(),
+            **prepared.record,
+            "kept_iteration": session.kept_iteration(),
+            **({"skipped_steps": skipped} if (skipped := num_skipped(session.state)) else {}),
+        },
         seconds=prepared.seconds + session.seconds,
         history=tuple(session.history),
     )
@@ -160,24 +166,31 @@ def _finish(
 
 
 def _check(session: Checkpoint, distiller: Distiller, dataset: Dataset, step: DistillStep) -> None:
-    """Train the matching network on what a proxy would hold; remember it if it is the best yet."""
+    """Train the matching network on what a proxy would hold; remember it if it is the best yet.
+
+    Where the network diverges, this state is worth nothing: what was best before is still kept.
+    """
     made = distiller.synthetic(step.state)
     targets = step.state.labels if made.soft_labels is None else made.soft_labels
     data = TrainingSet(made.images, targets, dataset.num_classes, dataset.augmentation)
-    accuracies = [
-        accuracy(
-            train_network(
-                distiller.architecture(), data, CHECK_RECIPE, named_seed(0, "check", index)
-            ),
-            dataset.validation,
-        )
-        for index in range(CHECK_SEEDS)
-    ]
-    mean = sum(accuracies) / len(accuracies)
+    noted: dict[str, Any] = dict(step.losses)
+    try:
+        accuracies = [
+            accuracy(
+                train_network(
+                    distiller.architecture(), data, CHECK_RECIPE, named_seed(0, "check", index)
+                ),
+                dataset.validation,
+            )
+            for index in range(CHECK_SEEDS)
+        ]
+        mean = sum(accuracies) / len(accuracies)
+    except EvaluationError as error:
+        mean, noted["error"] = 0.0, str(error)
     if mean > session.best_accuracy():
         session.best = made
     session.history.append(
-        {"iteration": step.state.iteration, "validation_accuracy": mean, **step.losses}
+        {"iteration": step.state.iteration, "validation_accuracy": mean, **noted}
     )
 
 
@@ -194,8 +207,10 @@ def _is_finite(value: float) -> bool:
 
 
 def _message(session: Checkpoint, step: DistillStep) -> str:
-    losses = ", ".join(f"{name} {value:.4f}" for name, value in step.losses.items())
-    return f"{losses}; best validation {session.best_accuracy():.1%}"
+    losses = [f"{name} {value:.4f}" for name, value in step.losses.items() if name != "skipped"]
+    if skipped := num_skipped(step.state):
+        losses.append(f"{skipped} steps skipped")
+    return f"{', '.join(losses)}; best validation {session.best_accuracy():.1%}"
 
 
 def _draw(state: DistillState, dataset: Dataset, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -73,6 +73,12 @@ def unroll(
 
 def graph_bytes(student: Student, batch: Batch) -> int:
     """Return how much memory the graph of one step holds on to, measured on a batch."""
+    parameters = batch[0].new_zeros(student.num_parameters)
+    return saved_bytes(lambda: _Step(student, parameters, *batch))
+
+
+def saved_bytes(build: Callable[[], object]) -> int:
+    """Return how much memory the graphs of what is built hold on to."""
     sizes: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -82,7 +88,7 @@ def graph_bytes(student: Student, batch: Batch) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         # the graph has to live until all of it has been noted
-        graph = _Step(student, batch[0].new_zeros(student.num_parameters), *batch)
+        graph = build()
     del graph
     return sum(sizes.values())
 

@@ -55,7 +55,7 @@ def move(state: DistillState, gradients: dict[str, Tensor], config: PADConfig) -
 
 
 def skip(state: DistillState) -> DistillState:
-    """Leave everything where it is, and count.
+    """Leave everything where it is, and count: those in a row, and all (`skipped`).
 
     Raises:
         EvaluationError: it is the `MAX_FAILURES`th time in a row.
@@ -66,7 +66,13 @@ def skip(state: DistillState) -> DistillState:
             f"distillation diverged: the gradients of {MAX_FAILURES} steps in a row, up to "
             f"{state.iteration + 1}, were not finite: use a smaller --image-lr or --step-size"
         )
-    return replace(state, extra={**state.extra, "failures": failures})
+    skipped = state.extra.get("skipped", torch.zeros_like(failures)) + 1  # old checkpoints lack it
+    return replace(state, extra={**state.extra, "failures": failures, "skipped": skipped})
+
+
+def num_skipped(state: DistillState) -> int:
+    """Return how many steps were skipped in all."""
+    return int(state.extra.get("skipped", 0))
 
 
 def clip_rows(gradient: Tensor, scale: Tensor, clip: float) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -330,7 +333,7 @@ def test_a_nan_is_skipped_counted_and_forgotten(build, data, monkeypatch):
 
     monkeypatch.setattr(distiller, "_loss", loss)
     steps = list(distiller.steps(data, distiller.start(data)))
-    assert [step.losses.get("skipped") for step in steps] == [None, 1, 2, None, 1, None]
+    assert [step.losses.get("skipped") for step in steps] == [None, 1, 2, 2, 3, 3]  # in all
     for before, after in itertools.pairwise(steps):
         moved = not torch.equal(before.state.images, after.state.images)
         assert moved == ("matching" in after.losses)
@@ -376,8 +379,61 @@ def test_the_loss_goes_down(run):
 def test_what_it_needs_is_said_before_it_begins(build, data):
     said = []
     build(TINY, watch=said.append)
+    assert (said[0].done, said[0].total) == (0, 2), "before experts are trained"
+    assert said[0].message == "unrolling 3 steps takes about 0 MiB of memory"
     assert said[-1].done == said[-1].total == 2
-    assert "unrolling 3 steps takes about 0 MiB of memory" in said[-1].message
+
+
+MEASURE = """
+import sys
+from types import SimpleNamespace
+import torch
+from nasproxy.config import DataConfig, PADConfig
+from nasproxy.data.dataset import load_dataset
+from nasproxy.distill.base import DistillState
+from nasproxy.distill.pad import PAD
+from nasproxy.distill.trajectory import Segment
+
+width, steps, gib = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+torch.set_num_threads(1)
+data = load_dataset(DataConfig(dataset="digits", image_size=28))
+config = PADConfig(
+    ipc=10, width=width, student_steps=steps, max_memory_gib=gib, iterations=2, soft_labels=False
+)
+distiller = PAD(config)
+estimate = distiller._measure_memory(data)
+start = torch.randn(distiller._build_student(data).num_parameters) * 0.05
+segment = Segment(start, start + 0.1)
+distiller._trajectories = SimpleNamespace(draw=lambda *_: segment)
+images = torch.randn(100, 1, 28, 28)
+extra = {"step_size": torch.tensor(0.01), "step_velocity": torch.tensor(0.0)}
+extra["failures"] = torch.tensor(0)
+state = DistillState(images, torch.arange(10).repeat(10), torch.zeros_like(images), extra=extra)
+
+def status(name):
+    line = next(line for line in open("/proc/self/status") if line.startswith(name))
+    return 1024 * int(line.split()[1])
+
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak counts from now on
+next(distiller.steps(data, state))
+print(distiller._max_graphs, estimate, status("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured by Linux")
+@pytest.mark.parametrize(
+    ("width", "steps", "gib", "graphs"), [(32, 8, 4.0, 8), (32, 8, 1e-9, 0), (8, 40, 1e-9, 0)]
+)
+def test_the_estimate_of_memory_is_what_is_measured(width, steps, gib, graphs):
+    arguments = [str(value) for value in (width, steps, gib)]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *arguments], check=True, capture_output=True, text=True,
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
+    )  # fmt: skip
+    kept, estimate, peak = (int(word) for word in done.stdout.split())
+    assert kept == graphs
+    assert 0.7 < estimate / peak < 1.5, f"estimate {estimate >> 20}, peak {peak >> 20} MiB"
 
 
 def test_the_record_names_the_experts(data, folders):

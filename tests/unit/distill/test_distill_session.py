@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from nasproxy.cli.distill import describe
 from nasproxy.config import DataDAMConfig, Recipe
 from nasproxy.distill import session
 from nasproxy.distill.session import CHECKPOINT_FILE, check_iterations, distill
@@ -122,6 +124,25 @@ def test_the_best_checked_images_are_kept(data, tmp_path):
     best = accuracies.index(max(accuracies))  # the earliest of equals
     start = session.DataDAM(config).start(data).images
     assert torch.equal(proxy.images, start) == (best == 0)
+    assert proxy.manifest.config["kept_iteration"] == proxy.manifest.history[best]["iteration"]
+
+
+@pytest.mark.parametrize(("later", "kept"), [(0.5, "0: nothing was gained"), (0.75, "4")])
+def test_the_command_says_which_images_are_kept(data, tmp_path, later, kept):
+    proxy = distill(data, CONFIG, tmp_path)
+    history = [{**e, "validation_accuracy": 0.5} for e in proxy.manifest.history]
+    history[1]["validation_accuracy"] = later
+    manifest = proxy.manifest.replace(history=history)
+    assert f"  kept: iteration {kept}" in describe(replace(proxy, manifest=manifest), tmp_path)
+
+
+def test_a_network_that_diverges_in_a_check_does_not_end_the_run(data, tmp_path, monkeypatch):
+    recipe = Recipe(epochs=3, lr=1e30, validation_images=None)
+    monkeypatch.setattr(session, "CHECK_RECIPE", recipe)
+    proxy = distill(data, CONFIG.replace(norm="none"), tmp_path)
+    assert [entry["validation_accuracy"] for entry in proxy.manifest.history] == [0.0] * 3
+    assert all("diverged" in entry["error"] for entry in proxy.manifest.history)
+    assert proxy.manifest.config["kept_iteration"] == 0
 
 
 def test_a_finished_folder_returns_its_proxy_at_once(data, tmp_path):

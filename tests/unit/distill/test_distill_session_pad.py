@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from nasproxy.cli.distill import describe
 from nasproxy.config import PADConfig, Recipe
 from nasproxy.distill import session
+from nasproxy.distill.pad import PAD
 from nasproxy.distill.session import CHECKPOINT_FILE, distill
 from nasproxy.errors import ArtifactError, ConfigError, EvaluationError
 from nasproxy.proxy.store import load_proxy
@@ -196,3 +199,24 @@ def test_divergence_names_a_remedy(data, tmp_path):
     config = CONFIG.replace(image_lr=1e38, label_lr=1e38, iterations=30, num_checks=1, norm="none")
     with pytest.raises(EvaluationError, match=r"10 steps in a row.* use a smaller --image-lr"):
         run(data, tmp_path, config)
+
+
+def test_skipped_steps_are_told_and_kept(data, tmp_path, monkeypatch):
+    true_loss, calls = PAD._loss, itertools.count()
+
+    def loss(*arguments):
+        return true_loss(*arguments) * (torch.nan if next(calls) in (1, 3) else 1.0)
+
+    monkeypatch.setattr(PAD, "_loss", loss)
+    said = []
+    proxy = run(data, tmp_path, watch=said.append)
+    assert proxy.manifest.config["skipped_steps"] == 2
+    assert [entry.get("skipped") for entry in proxy.manifest.history] == [None, 1, 2]
+    assert "2 steps skipped" in said[-1].message
+    assert "  skipped: 2 steps, whose gradients were not finite" in describe(proxy, tmp_path)
+
+
+def test_a_checkpoint_of_a_version_that_did_not_add_up(data, tmp_path):
+    path = interrupt(data, tmp_path)
+    assert "extra_skipped" not in load_file(path)
+    assert "skipped_steps" not in run(data, tmp_path).manifest.config

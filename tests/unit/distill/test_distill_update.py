@@ -5,7 +5,7 @@ import torch
 
 from nasproxy.config import PADConfig
 from nasproxy.distill.base import DistillState
-from nasproxy.distill.update import MAX_STEP_CHANGE, clip_rows, move
+from nasproxy.distill.update import MAX_STEP_CHANGE, clip_rows, move, num_skipped, skip
 
 
 def test_clipping_by_hand():
@@ -62,3 +62,12 @@ def test_the_step_size_changes_by_little_and_stays_positive(state):
         state = move(state, gradients, config)
         after = state.extra["step_size"].item()
         assert after == pytest.approx((1 - MAX_STEP_CHANGE) * before)
+
+
+def test_skipped_steps_add_up_also_from_a_state_of_an_older_version(state):
+    assert num_skipped(state) == 0
+    gradients = {"images": torch.zeros(2, 1, 1, 1), "step_size": torch.tensor(0.0)}
+    config = PADConfig(soft_labels=False)
+    for total in (1, 2, 3):
+        state = move(skip(state), gradients, config)
+        assert (state.extra["failures"], num_skipped(state)) == (0, total)
