@@ -53,15 +53,22 @@ class DataDAMConfig(Config):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """Return `paper`'s settings, or `cpu`'s, which suit two cores; then change some.
+        """Return `paper`'s settings for an `ipc`, or `cpu`'s for two cores; then change some.
 
         Raises:
             ConfigError: the preset is unknown or a change is out of range.
         """
         if name not in DATADAM_PRESETS:
             raise ConfigError(unknown_name("preset", name, DATADAM_PRESETS))
-        return cls.parse({**DATADAM_PRESETS[name], **changes}, "distill")
+        values = {**DATADAM_PRESETS[name], **changes}
+        if name == "paper" and isinstance(ipc := changes.get("ipc"), int) and ipc > FEW_IMAGES:
+            values = {"image_lr": MANY_IMAGES_LR, **values}
+        return cls.parse(values, "distill")
 
+
+FEW_IMAGES = 50
+"""Images per class above which the paper's images learn at `MANY_IMAGES_LR` (section 4.1)."""
+MANY_IMAGES_LR = 10.0
 
 DATADAM_PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},

@@ -51,8 +51,7 @@ class PADConfig(Config):
     )
     """From snapshot s on, the easiest fraction f of each class is left out: pairs (s, f)."""
     alpha: float = Field(0.25, ge=0, lt=1)
-    """Fraction of the parameters that is not matched (FIEM); CIFAR-10: 0 at ipc 1, 0.25 at 10 and
-    50, 0.5 at 500, 0.75 at 1000."""
+    """Fraction of the parameters that is not matched (FIEM); the preset `paper` goes by ipc."""
     mask: Literal["depth", "loss"] = "depth"
     """Which parameters that is: the shallowest, or those that match best."""
     match_distance: int = Field(2, ge=1)
@@ -116,7 +115,7 @@ class PADConfig(Config):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """Return `paper`'s settings, or `cpu`'s, which suit two cores; then change some.
+        """Return `paper`'s settings for an `ipc`, or `cpu`'s for two cores; then change some.
 
         Raises:
             ConfigError: the preset is unknown or a change is out of range.
@@ -124,11 +123,24 @@ class PADConfig(Config):
         if name not in PAD_PRESETS:
             raise ConfigError(unknown_name("preset", name, PAD_PRESETS))
         values = {**PAD_PRESETS[name], **changes}
+        if name == "paper" and isinstance(ipc := changes.get("ipc"), int):
+            values = {"alpha": paper_alpha(ipc), **values}
         if "max_start" in changes and "first_max_start" not in changes:  # it grows up to that
             first: int = values.get("first_max_start", cls.model_fields["first_max_start"].default)
             values["first_max_start"] = min(first, changes["max_start"])
         return cls.parse(values, "distill")
 
+
+def paper_alpha(ipc: int) -> float:
+    """Return the fraction of the parameters that the paper leaves out for CIFAR-10, by ipc.
+
+    Between two sizes of the paper, the smaller one's.
+    """
+    return max((least, alpha) for least, alpha in PAPER_ALPHAS if least <= max(1, ipc))[1]
+
+
+PAPER_ALPHAS = ((1, 0.0), (10, 0.25), (500, 0.5), (1000, 0.75))
+"""Least ipc and the alpha from there on (section 4.1)."""
 
 PAD_PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"max_memory_gib": 32.0},

@@ -136,6 +136,27 @@ def test_pads_defaults_are_the_papers():
     assert config.clip is None
 
 
+@pytest.mark.parametrize(
+    ("ipc", "alpha", "image_lr"),
+    [(1, 0, 1), (9, 0, 1), (10, 0.25, 1), (50, 0.25, 1), (51, 0.25, 10), (500, 0.5, 10),
+     (1000, 0.75, 10), (2000, 0.75, 10)],
+)  # fmt: skip
+def test_the_papers_settings_follow_ipc(ipc, alpha, image_lr):
+    assert PADConfig.preset("paper", ipc=ipc).alpha == alpha
+    assert DataDAMConfig.preset("paper", ipc=ipc).image_lr == image_lr
+    assert PADConfig.preset("paper", ipc=ipc, alpha=0.3).alpha == 0.3
+    assert DataDAMConfig.preset("paper", ipc=ipc, image_lr=2.0).image_lr == 2
+    assert PADConfig.preset("cpu", ipc=ipc).alpha == 0.25
+    assert DataDAMConfig.preset("cpu", ipc=ipc).image_lr == 5
+
+
+@pytest.mark.parametrize("ipc", [0, -1, True, "1"])
+def test_an_ipc_that_is_none_is_refused_by_presets_too(ipc):
+    for settings in (PADConfig, DataDAMConfig):
+        with pytest.raises(ConfigError, match=r"distill\.ipc must"):
+            settings.preset("paper", ipc=ipc)
+
+
 def test_the_settings_of_a_distillation_are_its_methods():
     data = {"dataset": "digits"}
     for values, expected in [
