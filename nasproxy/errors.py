@@ -44,13 +44,14 @@ def shown(value: object, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
-def unknown_name(what: str, name: str, choices: Iterable[str]) -> str:
-    """Say that `name` is unknown, list the choices and the nearest one."""
+def unknown_name(what: str, name: str, choices: Iterable[str], *, or_else: str = "") -> str:
+    """Say that `name` is unknown, list the choices, what else is taken, and the nearest choice."""
     known = sorted(choices)
     listed = ", ".join(known)
     if len(listed) > MOST_CHOICES:  # those of a stranger's file
         listed = f"{listed[:MOST_CHOICES]}... ({len(known):,} in all)"
-    return f"unknown {what} {shown(name)}: choose from {listed}{nearest(name, known)}"
+    other = f", or {or_else}" if or_else else ""
+    return f"unknown {what} {shown(name)}: choose from {listed}{other}{nearest(name, known)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,13 @@ from typing import Annotated
 
 import typer
 
+from nasproxy.cli.completion import (
+    complete_dataset,
+    complete_metric,
+    complete_proxy,
+    complete_space,
+)
+
 _COMMON = "Common options"
 _DATA = "Data options"
 _ENGINE = "Engine options"
@@ -14,15 +21,23 @@ _SIZE = "Small and fast networks"
 _DATASETS = "digits, mnist, fashion-mnist, mhist[:PATH], folder:PATH or npz:FILE."
 _SPACES = "Name of a search space, or a .toml file."
 
-DatasetOption = Annotated[str, typer.Option("--dataset", help=_DATASETS, show_default=False)]
-OptionalDataset = Annotated[str | None, typer.Option("--dataset", help=_DATASETS)]
+DatasetOption = Annotated[
+    str,
+    typer.Option("--dataset", help=_DATASETS, show_default=False, autocompletion=complete_dataset),
+]
+OptionalDataset = Annotated[
+    str | None, typer.Option("--dataset", help=_DATASETS, autocompletion=complete_dataset)
+]
 SettingsFile = Annotated[
     Path | None,
     typer.Option("--config", help="TOML file of settings; options given here go first."),
 ]
-Space = Annotated[str, typer.Option("--space", help=_SPACES)]
+Space = Annotated[str, typer.Option("--space", help=_SPACES, autocompletion=complete_space)]
 OptionalSpace = Annotated[
-    str | None, typer.Option("--space", help=f"{_SPACES[:-1]} [default: convnet].")
+    str | None,
+    typer.Option(
+        "--space", help=f"{_SPACES[:-1]} [default: convnet].", autocompletion=complete_space
+    ),
 ]
 DataDir = Annotated[
     str | None,
@@ -63,6 +78,7 @@ Metric = Annotated[
     typer.Option(
         "--metric",
         help="What counts: accuracy, balanced_accuracy or auc [default: accuracy].",
+        autocompletion=complete_metric,
     ),
 ]
 Objective = Annotated[
@@ -120,6 +136,7 @@ ProxyOption = Annotated[
         "--proxy",
         help="What candidates train on: early (all data, stopped early), full, synthetic, random, "
         "herding, kcenter, or the folder of a proxy [default: early].",
+        autocompletion=complete_proxy,
     ),
 ]
 Steps = Annotated[

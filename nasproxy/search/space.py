@@ -145,7 +145,7 @@ def load_space(name_or_path: str) -> SearchSpace:
         shipped = shipped_spaces()
         if name_or_path not in shipped:
             raise SearchSpaceError(
-                unknown_name("search space", name_or_path, shipped) + ", or a path to a .toml file"
+                unknown_name("search space", name_or_path, shipped, or_else="a .toml file")
             )
         path = shipped[name_or_path]
     try:
