@@ -143,7 +143,7 @@ def test_too_many_architectures_are_refused_in_time(write):
 
 def test_unknown_names_and_files(tmp_path):
     with pytest.raises(
-        SearchSpaceError, match=r"'convnt'.*did you mean 'convnet'.*path to a .toml"
+        SearchSpaceError, match=r"'convnt'.*or a .toml file; did you mean 'convnet'"
     ):
         load_space("convnt")
     with pytest.raises(SearchSpaceError, match=r"cannot read .*absent.toml"):
