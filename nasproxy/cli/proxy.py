@@ -50,6 +50,7 @@ def make_command(
     """Make a proxy of real images: the rival that a synthetic one has to beat."""
     from nasproxy._environment import choose_device
     from nasproxy.data.dataset import load_dataset
+    from nasproxy.errors import ConfigError
     from nasproxy.proxy.coreset import make_baseline
     from nasproxy.proxy.grid import draw_grid, save_grid
     from nasproxy.proxy.store import TENSORS_FILE, save_proxy
@@ -60,6 +61,11 @@ def make_command(
     name = kind if labels == "hard" else f"{kind}-{labels}"
     folder = out or default_folder(dataset, name, f"ipc{ipc}")
     refuse_existing(folder / TENSORS_FILE)
+    if experts_dir is not None and labels == "hard":
+        raise ConfigError(
+            f"hard labels have no teachers: leave out --experts-dir {experts_dir}, or use "
+            "--labels soft"
+        )
     settings = data_settings(
         dataset, data_dir, image_size, seed, group_column=group_column,
         skip_unreadable=skip_unreadable, augmentation=augmentation,

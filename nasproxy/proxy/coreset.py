@@ -15,7 +15,7 @@ from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.errors import ConfigError, unknown_name
 from nasproxy.progress import Watch, unwatched
 from nasproxy.proxy.dataset import Kind, ProxyDataset, describe
-from nasproxy.proxy.teacher import NUM_TEACHERS, TEMPERATURE, teach
+from nasproxy.proxy.teacher import TEMPERATURE, teach
 
 
 def check_ipc(dataset: Dataset, ipc: int) -> None:
@@ -108,9 +108,9 @@ def make_baseline(
     seed: int,
     *,
     labels: str = "hard",
-    num_teachers: int = NUM_TEACHERS,
+    num_teachers: int | None = None,
     teacher_epochs: int | None = None,
-    temperature: float = TEMPERATURE,
+    temperature: float | None = None,
     experts: Path | None = None,
     workers: int | None = None,
     watch: Watch = unwatched,
@@ -124,27 +124,24 @@ def make_baseline(
         seed: root of chance.
         labels: `hard`, or `soft`: the mean probabilities of teachers trained on the full
             training split, whose training counts towards the proxy's seconds.
-        num_teachers: trained for soft labels.
+        num_teachers: trained for soft labels; None: 2.
         teacher_epochs: of their training; None: as many as verification takes.
-        temperature: that their logits are divided by; above 1 for softer labels.
+        temperature: that their logits are divided by, above 1 for softer labels; None: 4.
         experts: folder of networks to reuse as teachers, or to train teachers into; None: none is
             kept.
         workers: processes that train teachers; None: one a core on a CPU, this one on a GPU.
         watch: told of the teachers' training.
 
     Raises:
-        ConfigError: the kind is not one of real images, or `ipc` or `labels` do not fit.
+        ConfigError: the kind is not one of real images, or `ipc`, `labels` or what teachers are
+            to be does not fit.
         ArtifactError: `experts` holds networks of other data, or damaged ones.
         EvaluationError: a teacher's training failed.
     """
     clock = Stopwatch()
     if labels not in LABELS:
         raise ConfigError(unknown_name("kind of labels", labels, LABELS) + " (--labels)")
-    for option, number in (("teachers", num_teachers), ("teacher-epochs", teacher_epochs)):
-        if number is not None and number < 1:
-            raise ConfigError(f"{option} must be >= 1, got {number} (--{option})")
-    if not 0 < temperature < math.inf:
-        raise ConfigError(f"temperature must be > 0, got {temperature} (--temperature)")
+    _check_teachers(labels, num_teachers, teacher_epochs, temperature)
     if kind == "full":
         data, ipc = dataset.train, None
     elif kind in SELECTIONS:
@@ -165,7 +162,7 @@ def make_baseline(
             experts=experts,
             num_teachers=num_teachers,
             epochs=teacher_epochs,
-            temperature=temperature,
+            temperature=TEMPERATURE if temperature is None else temperature,
             seed=seed,
             workers=workers,
             watch=watch,
@@ -179,3 +176,21 @@ def make_baseline(
         dataset, kind=known, method=kind, ipc=ipc, seed=seed, config=config, seconds=seconds
     )
     return ProxyDataset(data.images, data.labels, manifest, soft_labels)
+
+
+def _check_teachers(
+    labels: str, num_teachers: int | None, epochs: int | None, temperature: float | None
+) -> None:
+    """Refuse what teachers are to be where it is out of range, or nobody teaches."""
+    options = {"teachers": num_teachers, "teacher-epochs": epochs, "temperature": temperature}
+    for option, value in options.items():
+        if value is None:
+            continue
+        if labels == "hard":
+            raise ConfigError(
+                f"hard labels have no teachers: leave out --{option} {value}, or use --labels soft"
+            )
+        if option == "temperature" and not 0 < value < math.inf:
+            raise ConfigError(f"temperature must be > 0, got {value} (--temperature)")
+        if option != "temperature" and value < 1:
+            raise ConfigError(f"{option} must be >= 1, got {value} (--{option})")

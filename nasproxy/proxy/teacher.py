@@ -12,10 +12,11 @@ from torch import Tensor
 
 from nasproxy.config import full_recipe
 from nasproxy.data.dataset import Dataset
+from nasproxy.errors import ConfigError
 from nasproxy.models.family import Architecture
 from nasproxy.progress import Watch
 from nasproxy.training.apprentice import data_identity, train_experts
-from nasproxy.training.expert import ExpertPlan, check_data, load_experts, outputs
+from nasproxy.training.expert import Expert, ExpertPlan, check_data, load_experts, outputs
 
 TEACHER: Architecture = {"family": "convnet", "depth": 3, "width": 32}
 NUM_TEACHERS = 2
@@ -45,7 +46,7 @@ def teach(
     images: Tensor,
     *,
     experts: Path | None,
-    num_teachers: int,
+    num_teachers: int | None,
     epochs: int | None,
     temperature: float,
     seed: int,
@@ -60,7 +61,7 @@ def teach(
         experts: folder to train teachers into, as many as it lacks; or one of other networks,
             such as the experts of a distillation, which then are the teachers, all of them;
             None: train them and throw them away.
-        num_teachers: to train.
+        num_teachers: to train; None: 2.
         epochs: on the full training split; None: as many as verification takes.
         temperature: that logits are divided by.
         seed: root of their chance.
@@ -69,6 +70,7 @@ def teach(
 
     Raises:
         ArtifactError: networks there are damaged, or of other data or size.
+        ConfigError: they are other ones than `num_teachers` and `epochs` ask for.
         EvaluationError: a training failed.
     """
     recipe = full_recipe(len(dataset.train))
@@ -88,11 +90,13 @@ def teach(
                 dataset,
                 plan,
                 folder,
-                num_experts=num_teachers,
+                num_experts=NUM_TEACHERS if num_teachers is None else num_teachers,
                 seed=seed,
                 workers=workers,
                 watch=watch,
             )
+        else:
+            _refuse_options(teachers, folder, num_teachers, epochs)
         for teacher in teachers:
             check_data(teacher, data_identity(dataset), dataset.image_shape)
         soft_labels = (outputs(teachers, images) / temperature).softmax(2).mean(0)
@@ -107,6 +111,21 @@ def teach(
         "seconds": seconds,
     }
     return Teaching(soft_labels, seconds, record)
+
+
+def _refuse_options(
+    teachers: list[Expert], folder: Path, num_teachers: int | None, epochs: int | None
+) -> None:
+    """Refuse options of teachers to train where others are there, which teach as they are."""
+    found = teachers[0].record.plan.recipe.epochs
+    asked = {"teachers": (num_teachers, len(teachers)), "teacher-epochs": (epochs, found)}
+    for option, (wanted, there) in asked.items():
+        if wanted is not None and wanted != there:
+            raise ConfigError(
+                f"{folder} holds {len(teachers)} networks of another kind, trained for {found} "
+                f"epochs, which all teach: leave out --{option} {wanted}, or choose another "
+                "--experts-dir"
+            )
 
 
 @contextlib.contextmanager

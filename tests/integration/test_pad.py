@@ -65,3 +65,10 @@ def test_experts_that_do_not_fit(
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1
     assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("option", [("--teachers", "3"), ("--experts-dir", "somewhere")], ids=str)
+def test_teachers_of_hard_labels_are_refused(tmp_path: Path, option: tuple[str, str]) -> None:
+    result = invoke("proxy", "make", "--dataset", "digits", "--out", tmp_path / "out", *option)
+    assert result.exit_code == 2
+    assert f"leave out {' '.join(option)}, or use --labels soft" in result.stderr

@@ -29,10 +29,9 @@ def data(make_dataset):
 
 
 def make(data, kind="random", ipc=2, seed=0, *, labels="soft", teachers=2, epochs=1, **others):
-    return make_baseline(
-        data, kind, ipc, seed, labels=labels, num_teachers=teachers, teacher_epochs=epochs,
-        workers=1, **others,
-    )  # fmt: skip
+    if labels != "hard":
+        others |= {"num_teachers": teachers, "teacher_epochs": epochs}
+    return make_baseline(data, kind, ipc, seed, labels=labels, workers=1, **others)
 
 
 def test_soft_labels_are_the_teachers_mean_probabilities(data, tmp_path):
@@ -104,7 +103,7 @@ def test_a_distillations_experts_can_teach(data, tmp_path):
         max_start=1, depth=1, width=6,
     )  # fmt: skip
     PAD(config).prepare(data, tmp_path, workers=1, watch=unwatched)
-    proxy = make(data, experts=tmp_path)
+    proxy = make(data, experts=tmp_path, teachers=None, epochs=None)
     record = proxy.manifest.config["teachers"]
     assert record["architecture"]["width"] == 6
     assert len(record["sha256"]) == 3
@@ -115,6 +114,29 @@ def test_a_distillations_experts_can_teach(data, tmp_path):
     )
     torch.testing.assert_close(proxy.soft_labels, expected)
     assert len(list(tmp_path.glob("*.json"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"teachers": 3, "epochs": None}, r"leave out --teachers 3, or choose another --exp"),
+        ({"teachers": None, "epochs": 2}, r"2 networks .* for 1 epochs.*--teacher-epochs 2"),
+    ],
+)
+def test_teachers_that_are_there_are_not_those_asked_for(data, tmp_path, options, message):
+    make(data, experts=tmp_path, epochs=1)
+    with pytest.raises(ConfigError, match=message):
+        make(data, experts=tmp_path, **options)
+    assert make(data, experts=tmp_path, teachers=2, epochs=None).soft_labels is not None
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("num_teachers", "teachers"), ("teacher_epochs", "teacher-epochs"), ("temperature", "temp")],
+)
+def test_hard_labels_have_no_teachers(data, option, name):
+    with pytest.raises(ConfigError, match=rf"leave out --{name}.* 4, or use --labels soft"):
+        make_baseline(data, "random", 2, 0, **{option: 4})
 
 
 def test_teachers_of_other_data_are_refused(data, make_dataset, tmp_path):
