@@ -38,7 +38,9 @@ from nasproxy.search.space import load_space
 from nasproxy.search.trust import train_for_trust
 from nasproxy.verify.session import verify
 
-PROXY_CHOICES = ("synthetic", *SELECTIONS, "full", "early")
+SOFT = "random-soft"
+PROXY_CHOICES = ("synthetic", *SELECTIONS, SOFT, "full", "early")
+TEACHERS_FOLDER = "teachers"
 
 
 def open_proxy(
@@ -55,7 +57,8 @@ def open_proxy(
 
     `synthetic` is the run's own, else the newest that fits the data set beside the run or under
     `runs/`, else one is distilled into the run's folder. A path is that proxy. `early` is the full
-    data, for a recipe that stops early. Any other name is a baseline of real images.
+    data, for a recipe that stops early. Any other name is a baseline of real images, `random-soft`
+    one with the labels of teachers, which are trained into the run's folder first.
 
     Args:
         choice: a name from `PROXY_CHOICES`, or the folder of a proxy.
@@ -63,8 +66,8 @@ def open_proxy(
         folder: of the run.
         config: of the distillation, should there be one; its seed is the baselines', too.
         ipc: images per class; None: any for `synthetic`, the configuration's for the others.
-        workers: processes of a distillation that trains networks; None: what fits the device.
-        watch: told of the distillation's progress.
+        workers: processes that train experts or teachers; None: what fits the device.
+        watch: told of the progress of a distillation or of teachers.
 
     Raises:
         ConfigError: the choice is neither a name nor a proxy.
@@ -81,8 +84,12 @@ def open_proxy(
             own = found
         return _load(own, dataset, device)
     if choice in PROXY_CHOICES:
-        kind = "full" if choice == "early" else choice
-        return make_baseline(dataset, kind, ipc or config.ipc, config.seed)
+        kind = {"early": "full", SOFT: "random"}.get(choice, choice)
+        return make_baseline(
+            dataset, kind, ipc or config.ipc, config.seed,
+            labels="soft" if choice == SOFT else "hard",
+            experts=folder / TEACHERS_FOLDER, workers=workers, watch=watch,
+        )  # fmt: skip
     if Path(choice).is_dir():
         return _load(Path(choice), dataset, device)
     known = ", ".join(PROXY_CHOICES)

@@ -7,7 +7,7 @@ from pathlib import Path
 # written out, as looking them up would import torch at every press of a key; a test compares them
 DATASETS = ("digits", "mnist", "fashion-mnist", "mhist", "folder:", "npz:")
 METRICS = ("accuracy", "balanced_accuracy", "auc")
-PROXIES = ("early", "full", "synthetic", "random", "herding", "kcenter")
+PROXIES = ("early", "full", "synthetic", "random", "random-soft", "herding", "kcenter")
 SPACES = ("convnet", "convnet-mhist", "convnet720", "mlp20")
 
 

@@ -189,3 +189,17 @@ def test_failing_candidates_are_recorded(tmp_path: Path) -> None:
 def test_copy_of_a_run_can_be_reported_elsewhere(finished_run: Path, tmp_path: Path) -> None:
     shutil.copytree(finished_run, tmp_path / "copy")
     assert invoke_json("report", tmp_path / "copy")["num_candidates"] == 9
+
+
+def test_random_images_with_teachers_labels(tmp_path: Path) -> None:
+    """The teachers' training counts as the proxy's making, and is kept for the next call."""
+    words = ("search", "--dataset", "digits", "--proxy", "random-soft", "--ipc", "2",
+             "--epochs", "2", "--trust", "0", "--workers", "1", "--out", tmp_path / "run")  # fmt: skip
+    invoke_json(*words, "--trials", "2")
+    manifest = read(tmp_path / "run" / "proxy" / "manifest.json")
+    assert (manifest["kind"], manifest["config"]["labels"]) == ("random", "soft")
+    assert manifest["seconds"] >= manifest["config"]["teachers"]["seconds"] > 0
+    weights = tmp_path / "run" / "teachers" / "expert-000.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert len(invoke_json(*words, "--trials", "3")["candidates"]) == 3
+    assert weights.stat().st_mtime_ns == before

@@ -35,7 +35,7 @@ def test_names_and_paths_are_completed(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "runs" / "proxy").mkdir(parents=True)
     assert complete_space("conv") == ["convnet", "convnet-mhist", "convnet720", "conv.toml"]
     assert complete_space("runs/p") == ["runs/proxy/"]
-    assert complete_proxy("r") == ["random", "runs/"]
+    assert complete_proxy("r") == ["random", "random-soft", "runs/"]
     assert complete_proxy("nowhere/") == []
     assert complete_dataset("f") == ["fashion-mnist", "folder:"]
     assert complete_metric("a") == ["accuracy", "auc"]
