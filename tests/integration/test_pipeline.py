@@ -194,7 +194,8 @@ def test_copy_of_a_run_can_be_reported_elsewhere(finished_run: Path, tmp_path: P
 def test_random_images_with_teachers_labels(tmp_path: Path) -> None:
     """The teachers' training counts as the proxy's making, and is kept for the next call."""
     words = ("search", "--dataset", "digits", "--proxy", "random-soft", "--ipc", "2",
-             "--epochs", "2", "--trust", "0", "--workers", "1", "--out", tmp_path / "run")  # fmt: skip
+             "--epochs", "2", "--trust", "0", "--workers", "1",
+             "--out", tmp_path / "run")  # fmt: skip
     invoke_json(*words, "--trials", "2")
     manifest = read(tmp_path / "run" / "proxy" / "manifest.json")
     assert (manifest["kind"], manifest["config"]["labels"]) == ("random", "soft")
