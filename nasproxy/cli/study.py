@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 SPARE = (
+    "multiply-adds",
+    "converged",
     "n",
     "seconds",
     "the study's way: rho, same best",

@@ -10,7 +10,7 @@ from typing import Any
 from nasproxy.report.figures.base import PALETTE, Figure, axis_title, draw, escaped
 from nasproxy.report.html import Page, render_page
 from nasproxy.report.picture import load_pictures
-from nasproxy.study.table import network_table, proxy_table, search_table
+from nasproxy.study.table import CONVERGENCE, network_table, proxy_table, search_table
 
 
 def render_html(summary: dict[str, Any], folder: Path) -> str:
@@ -31,7 +31,7 @@ def render_html(summary: dict[str, Any], folder: Path) -> str:
             figures=[figure for figure in (draw_curves(summary), draw_times(summary)) if figure],
             pictures=load_pictures(folder, captions),
             tables=[network_table(summary), search_table(summary), proxy_table(summary)],
-            notes=[f"Not run yet: {', '.join(missing)}"] if missing else [],
+            notes=[CONVERGENCE, *([f"Not run yet: {', '.join(missing)}"] if missing else [])],
             command="\n".join(sorted({row["command"] for row in rows})),
             made_with=", ".join(f"{name} {value}" for name, value in versions.items()),
         )

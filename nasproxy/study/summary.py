@@ -8,6 +8,9 @@ from nasproxy.report.statistic import bootstrap_interval, noise_ceiling, spearma
 from nasproxy.study.plan import FULL, StudyConfig, plan
 from nasproxy.study.reported import reported
 
+CONVERGED = 0.01
+"""Distance in accuracy from the last epoch's within which a training has converged."""
+
 
 def summarize(
     config: StudyConfig, finished: dict[str, dict[str, Any]], proxies: dict[str, dict[str, Any]]
@@ -59,7 +62,21 @@ def _scores(result: dict[str, Any]) -> dict[str, Any]:
         **{name: result[name] for name in names if name in result},
         "epochs": result["recipe"]["epochs"],
         "curves": curves,
+        "converged_epochs": converged_epochs(curves),
     }
+
+
+def converged_epochs(curves: list[list[float]]) -> int | None:
+    """Return the first epoch, from 1, at which the mean curve is within a point of its last.
+
+    Args:
+        curves: validation accuracy in [0, 1] after each epoch, one a training; none: None is
+            returned.
+    """
+    if not curves:
+        return None
+    means = [_mean(list(values)) for values in zip(*curves, strict=True)]
+    return 1 + next(i for i, value in enumerate(means) if abs(value - means[-1]) <= CONVERGED)
 
 
 def _judge_search(result: dict[str, Any], full: dict[str, Any] | None) -> dict[str, Any]:

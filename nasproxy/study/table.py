@@ -6,12 +6,20 @@ from typing import Any
 
 from nasproxy.report.table import Table
 
+CONVERGENCE = (
+    "Converged: the first epoch at which the mean accuracy on validation images is within a point "
+    "of that after the last epoch."
+)
+
 
 def network_table(summary: dict[str, Any]) -> Table:
     """Lay out the networks trained on each kind of data, tested on the real test split."""
     unbalanced = any("auc_mean" in row for row in summary["networks"])
     more = ("balanced", "AUC") if unbalanced else ()
-    header = ("trained on", "network", "epochs", "n", "test", *more, "seconds", "the study")
+    header = (
+        "trained on", "network", "epochs", "n", "test", *more, "seconds", "multiply-adds",
+        "converged", "the study",
+    )  # fmt: skip
     rows = [
         (
             row["data"],
@@ -21,6 +29,8 @@ def network_table(summary: dict[str, Any]) -> Table:
             _spread(row, "accuracy"),
             *((_spread(row, "balanced_accuracy"), _spread(row, "auc")) if unbalanced else ()),
             f"{row['seconds_mean']:.0f}",
+            _amount(row.get("multiply_adds")),
+            str(row.get("converged_epochs") or ""),
             row["reported"],
         )
         for row in summary["networks"]
@@ -51,7 +61,10 @@ def proxy_table(summary: dict[str, Any]) -> Table:
 def render_markdown(summary: dict[str, Any]) -> str:
     """Render a study."""
     title = f"# The study on {summary['dataset']}, {summary['ipc']} images per class"
-    notes = ["`n` trainings a row, mean and standard deviation; seconds are of one training."]
+    notes = [
+        "`n` trainings a row, mean and standard deviation; seconds are of one training, "
+        f"multiply-adds of one image. {CONVERGENCE}"
+    ]
     if summary["networks"] and "majority_class_rate" in summary["networks"][0]:
         rate = summary["networks"][0]["majority_class_rate"]
         notes.append(f"The largest class makes up {rate:.1%} of the test images.")
@@ -118,6 +131,12 @@ def _spread(row: dict[str, Any], name: str) -> str:
     if f"{name}_mean" not in row:
         return ""
     return f"{row[f'{name}_mean']:.2%} ({row[f'{name}_std']:.2%})"
+
+
+def _amount(value: int | None) -> str:
+    if value is None:
+        return ""
+    return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.1f} M"
 
 
 def _times(value: float | None) -> str:

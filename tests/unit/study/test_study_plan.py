@@ -67,5 +67,5 @@ def test_what_was_reported_stands_beside_rows_that_exist():
     seven = CONFIG.replace(model="convnet-7")
     assert set(MHIST) <= {(row.data, row.model, row.kind) for row in plan(seven)}
     row = next(row for row in plan(CONFIG) if row.name == "pad/convnet-3-w32/study")
-    assert reported("mnist", row) == "~87%"
+    assert reported("mnist", row) == "~87%, converged in 7 epochs"
     assert reported("digits", row) == ""

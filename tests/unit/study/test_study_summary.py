@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from nasproxy.config import DataConfig
 from nasproxy.study.page import _get_curves_info, draw_curves, draw_times
 from nasproxy.study.plan import StudyConfig
-from nasproxy.study.summary import summarize
+from nasproxy.study.summary import converged_epochs, summarize
 from nasproxy.study.table import network_table, render_markdown, search_table
 
 CONFIG = StudyConfig(data=DataConfig(dataset="mnist"))
@@ -28,7 +28,7 @@ def training_result(accuracy: float, curve: list[float]) -> dict[str, Any]:
         **COMMON,
         "accuracy_mean": accuracy, "accuracy_std": 0.01, "balanced_accuracy_mean": accuracy,
         "balanced_accuracy_std": 0.01, "majority_class_rate": 0.11, "seconds_mean": 3.0,
-        "num_seeds": 2, "num_params": 10, "multiply_adds": 20,
+        "num_seeds": 2, "num_params": 10, "multiply_adds": 2_486_592,
         "runs": [{"curve": curve}, {"curve": [value + 0.1 for value in curve]}],
     }  # fmt: skip
 
@@ -65,15 +65,39 @@ def test_searches_are_judged_on_validation_with_an_oracle(summary):
 
 def test_tables_set_the_study_beside(summary):
     cells = {row[0]: row for row in network_table(summary).rows}
-    assert cells["full"][-1] == "~99%, 255 s on an RTX 4090"
-    assert cells["pad"][-1] == "~87%"
+    assert cells["full"][-1] == "~99%, 255 s on an RTX 4090, 48.4 M multiply-adds"
+    assert cells["pad"][-1] == "~87%, converged in 7 epochs"
+    assert cells["pad"][6:8] == ("2.5 M", "2")
     assert cells["pad"][4] == "87.00% (1.00%)"
     pad = search_table(summary).rows[1]
     assert pad[1:4] == ("4.0", "1.0x", "0.0x")
     text = render_markdown(summary)
+    assert "Converged: the first epoch at which" in text
     assert "![pad](proxies/pad/final.png)" in text
     assert "Not run yet:" in text
     assert "nasproxy study" in text
+
+
+@pytest.mark.parametrize(
+    ("curves", "epochs"),
+    [
+        ([], None),
+        ([[0.5]], 1),
+        ([[0.2, 0.9, 0.895, 0.9]], 2),
+        ([[0.9, 0.2, 0.5, 0.9]], 1),
+        ([[0.2, 0.5, 0.6], [0.2, 0.7, 0.6]], 2),  # of the mean
+        ([[0.1, 0.888, 0.9]], 3),
+    ],
+)
+def test_convergence_by_hand(curves, epochs):
+    assert converged_epochs(curves) == epochs
+
+
+def test_old_rows_without_curves_or_costs_leave_cells_empty():
+    row = training_result(0.9, [])
+    del row["multiply_adds"]
+    table = network_table(summarize(CONFIG, {"full/convnet-3-w32/study": row}, {}))
+    assert table.rows[0][6:8] == ("", "")
 
 
 def test_curves_are_means_over_trainings(summary):
