@@ -21,7 +21,12 @@ from nasproxy.data.augment import sample_change
 from nasproxy.data.dataset import Dataset, LabelledImages
 from nasproxy.distill.base import DistillState, DistillStep, Preparation, Synthetic
 from nasproxy.distill.matching import kept_by_depth, kept_by_loss, normalized_distance
-from nasproxy.distill.trajectory import Segment, Trajectories, gather_trajectories
+from nasproxy.distill.trajectory import (
+    Segment,
+    Trajectories,
+    gather_trajectories,
+    plan_experts,
+)
 from nasproxy.distill.unroll import Batch, Student, graph_bytes, saved_bytes, unroll
 from nasproxy.distill.update import move, num_skipped, skip
 from nasproxy.executors.engine import Engine
@@ -74,6 +79,7 @@ class PAD:
         config = self.config
         check_ipc(dataset, config.ipc)
         check_architecture(self.architecture(), dataset.image_shape)
+        plan_experts(config, self.architecture(), dataset)  # what is wrong with it is said first
         memory = self._measure_memory(dataset)
         mebibytes = f"{memory / 2**20:,.0f} MiB of memory"
         said = f"unrolling {config.student_steps} steps takes about {mebibytes}"
