@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -14,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
+from nasproxy.cli.interruption import interruptible
 from nasproxy.errors import DataWarning, NasproxyError
 from nasproxy.progress import Progress, Watch, unwatched
 
@@ -51,7 +51,8 @@ class Terminal:
     def finish(self, result: dict[str, Any]) -> None:
         """Print the result, where JSON is wanted."""
         if self._as_json:
-            print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+            # names come from the user's files, and may hold what steers a terminal
+            print(json.dumps(result, allow_nan=False).replace("\x7f", "\\u007f"))
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Watch]:
@@ -70,9 +71,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
         try:
-            with _warnings_in_a_line():
+            with interruptible(), _warnings_in_a_line():
                 command(*args, **kwargs)
         except NasproxyError as error:
             leave(f"Error: {error}", 2)
@@ -138,10 +138,6 @@ def _in_house_style(content: Any) -> Any:
         content.header_style, content.border_style = "bold", "dim"
         content.caption_style, content.caption_justify = "dim", "left"
     return content
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def rate_text(rate: float | None) -> str:

@@ -149,3 +149,11 @@ def test_bars_stay_on_a_line_of_80_columns():
     assert "1300/3600" in lines[-1]
     assert "/s" in lines[-1]
     assert "[red]" in lines[-1], "a message is no markup"
+
+
+def test_json_holds_nothing_that_steers_a_terminal(capsys):
+    result = {"name": "\x1b[2J\x7f\x9b31m\u202eé\n"}
+    Terminal(as_json=True, quiet=True).finish(result)
+    text = capsys.readouterr().out
+    assert all(" " <= character <= "~" for character in text.rstrip("\n"))
+    assert json.loads(text) == result
