@@ -28,7 +28,7 @@ Pixels = npt.NDArray[np.uint8]
 def cache_dir() -> Path:
     """Return the folder of decoded images: `NASPROXY_CACHE`, or one in the user's cache."""
     if chosen := os.environ.get("NASPROXY_CACHE"):
-        return Path(chosen)
+        return Path(chosen).absolute()  # workers elsewhere have other working folders
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "nasproxy" / "decoded"
 

@@ -157,6 +157,7 @@ def train_experts(
         ArtifactError: an expert there is damaged, or another than wanted; the disk is too small.
         EvaluationError: a training failed.
     """
+    folder = folder.absolute()  # workers elsewhere have other working folders
     data = data_identity(dataset)
     missing = []
     for index in range(num_experts):

@@ -336,3 +336,10 @@ def test_entries_are_plain_files_for_others_to_read(root, cache):
     record = json.loads(entry.with_suffix(".json").read_text())
     assert record["shape"] == [10, 3, 6, 6]
     assert entry.stat().st_size == 10 * 3 * 6 * 6
+
+
+def test_a_relative_folder_is_named_whole(tmp_path, monkeypatch):
+    """Workers elsewhere have other working folders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NASPROXY_CACHE", "cache")
+    assert cache_dir() == tmp_path / "cache"

@@ -321,7 +321,7 @@ def test_names_before_the_data_that_are_others(npz, name):
     else:
         content[26:28] = min(len(name), len(content) - 30).to_bytes(2, "little")
     path.write_bytes(content)
-    with pytest.raises(DataError, match="train_images cannot be unpacked: .{1,200}$"):
+    with pytest.raises(DataError, match=r"train_images cannot be unpacked: .{1,200}$"):
         load_dataset(config(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,6 +144,17 @@ def test_processes_and_interruptions_give_the_same_experts(data, tmp_path):
     assert tensors(tmp_path / "killed") == tensors(tmp_path / "one")
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert len(set(tensors(tmp_path / "one").values())) == 3
+
+
+def test_a_relative_folder_means_the_same_for_workers_elsewhere(data, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    [expert] = train(
+        data, Path("experts"), num_experts=1, watch=lambda _: monkeypatch.chdir(elsewhere)
+    )
+    assert expert.path == tmp_path / "experts" / "expert-000.safetensors"
+    assert not list(elsewhere.iterdir())
 
 
 def test_finished_experts_are_not_trained_again(data, tmp_path, monkeypatch):
