@@ -50,11 +50,13 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:  # interrupts among them
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        raise cannot_write(path, error) from error
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
 
 
 def clear_leftovers(folder: Path) -> None:

@@ -88,11 +88,12 @@ def open_server(app: App, port: int | None) -> WSGIServer:
 
 
 def only_local(app: App) -> App:
-    """Refuse requests that a page of another site made by giving its name our address."""
+    """Refuse requests of another site's page, to us or to a name that it gave our address."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        host = str(environ.get("HTTP_HOST", "")).rsplit(":", 1)[0]
-        if host not in (HOST, "localhost"):
+        host = str(environ.get("HTTP_HOST", ""))
+        origin = environ.get("HTTP_ORIGIN", f"http://{host}")
+        if host.rsplit(":", 1)[0] not in (HOST, "localhost") or origin != f"http://{host}":
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"open http://127.0.0.1 instead\n"]
         return app(environ, start_response)

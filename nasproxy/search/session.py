@@ -101,10 +101,10 @@ def search(
     objective = build_objective(dataset, proxy, config)
     executor = choose_executor(objective, dataset.train.labels.device, workers, engine)
     record = describe_run(dataset, proxy, config, space)
-    record["search_workers"] = executor.num_workers
     with locked(folder), storage_errors(storage or own_storage(folder)):
         check_run(folder, record, may_differ=may_differ(folder, config))
         record["study"] = describe_study(folder, storage, study_name)
+        record["search_workers"] = executor.num_workers  # which may join a cluster
         if storage is not None:
             record["command"] = record["command"].replace(storage, mask(storage))
         latencies: dict[str, float] = {}

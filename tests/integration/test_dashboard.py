@@ -187,9 +187,14 @@ def test_it_answers_this_machine_alone(address: str) -> None:
         assert b'"search"' in answer.read()
     with socket.socket() as other:  # a server on all addresses would answer on this one, too
         assert other.connect_ex(("127.0.0.2", port)) != 0
-    foreign = urllib.request.Request(address, headers={"Host": f"evil.example:{port}"})
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(foreign)
+    own = urllib.request.Request(address, headers={"Origin": f"http://127.0.0.1:{port}"})
+    with urllib.request.urlopen(own) as answer:
+        assert answer.status == 200
+    evil = f"evil.example:{port}"
+    for headers in ({"Host": evil}, {"Origin": f"http://{evil}"}, {"Origin": "null"}):
+        foreign = urllib.request.Request(address, headers=headers)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(foreign)
 
 
 @pytest.mark.browser

@@ -47,6 +47,16 @@ def test_files_are_whole_or_as_they_were(tmp_path, monkeypatch):
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+def test_an_interrupt_leaves_no_part_behind(tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "file").touch()
     for call in (lambda p: write_bytes(p / "x", b""), ensure_folder):

@@ -11,6 +11,7 @@ from PIL import Image
 from nasproxy._files import read_json, write_json
 from nasproxy.config import Recipe
 from nasproxy.errors import ArtifactError, ConfigError, SearchSpaceError
+from nasproxy.executors.engine import EngineConfig
 from nasproxy.proxy.coreset import make_baseline
 from nasproxy.proxy.store import load_proxy
 from nasproxy.run_folder import locked
@@ -175,6 +176,16 @@ def test_an_edited_space_is_another_run(  # noqa: PLR0917
             search(digits, random_proxy, searched.config, folder, engine="serial")
     finally:
         path.write_text(text)
+
+
+def test_a_cluster_is_not_joined_for_a_folder_that_is_refused(searched, digits, random_proxy):
+    pytest.importorskip("ray", reason="needs the ray extra: pip install 'nasproxy[ray]'")
+    engine = EngineConfig(name="ray", ray_address="127.0.0.1:1")
+    config = searched.make_config(seed=9)
+    with pytest.raises(ArtifactError, match="holds another run"):
+        search(digits, random_proxy, config, searched.folder, engine=engine)
+    with pytest.raises(ConfigError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
+        search(digits, random_proxy, searched.config, searched.folder, engine=engine)
 
 
 def test_a_run_without_its_record_is_refused(searched, digits, random_proxy, tmp_path):
