@@ -26,7 +26,9 @@ def interruptible() -> Iterator[None]:
         KeyboardInterrupt: a signal came; the block may have ended nevertheless.
     """
     interruption = _Interruption()
-    before = {number: signal.signal(number, interruption) for number in _SIGNALS}
+    # what the caller had ignored, as nohup and shells do for jobs in the background, stays so
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interruption) for number in heeded}
     hook, sys.unraisablehook = sys.unraisablehook, interruption.report
     try:
         yield

@@ -113,3 +113,13 @@ def wait_until(there: Callable[[], bool]) -> None:
     while not there() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert there()
+
+
+def test_what_the_caller_ignores_is_ignored() -> None:
+    """As shells let jobs in the background ignore Ctrl-C."""
+    code = HEAD.format(name="SIGINT", body="    strike()\n    print('done')")
+    ignoring = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", ignoring], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")
