@@ -135,7 +135,8 @@ ProxyOption = Annotated[
     typer.Option(
         "--proxy",
         help="What candidates train on: early (all data, stopped early), full, synthetic, random, "
-        "random-soft (with teachers' labels), herding, kcenter, or the folder of a proxy [default: early].",
+        "random-soft (with teachers' labels), herding, kcenter, or the folder of a proxy "
+        "[default: early].",
         autocompletion=complete_proxy,
     ),
 ]
