@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 from commands import invoke, invoke_json
 
+from nasproxy.cli.study import study_settings
+from nasproxy.models.family import check_architecture, named_architecture
+from nasproxy.scores.cost import measure_cost
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to.md"
+
 SETTINGS = """
 ipc = 2
 model = "convnet-1"
@@ -144,3 +150,16 @@ def test_teachers_of_soft_labels_are_kept(tmp_path: Path, settings: Path) -> Non
     common = ("--config", settings, "--workers", "1", "--out", out, "--quiet")
     assert invoke("study", *common, "--rows", "random-soft/mlp/cross").exit_code == 0
     assert len(list((out / "teachers").glob("expert-*.safetensors"))) == 2
+
+
+@pytest.mark.skipif(not HOW_TO.exists(), reason="a source distribution has no docs/")
+def test_the_settings_for_mhist_that_the_docs_give(tmp_path: Path) -> None:
+    path = tmp_path / "mhist.toml"
+    path.write_text(HOW_TO.read_text().partition("```toml\n")[2].partition("```")[0])
+    config = study_settings(path, {}, {})
+    assert (config.ipc, config.data.image_size, config.model) == (50, 224, "convnet-7")
+    assert (config.datadam.image_lr, config.datadam.real_batch) == (5.0, 128)
+    architecture = named_architecture(config.model, config.widths[0])
+    check_architecture(architecture, (3, 224, 224))
+    macs = measure_cost(architecture, (3, 224, 224), 2).num_flops / 2
+    assert macs == pytest.approx(2.64e9, rel=0.005), "as reported"
