@@ -114,7 +114,7 @@ class RayExecutor:
             if node["Alive"]:
                 has = node["Resources"]
                 cores = int(has.get("CPU", 0))
-                room += min(cores, int(has.get("GPU", 0) / self._gpus)) if self._gpus else cores
+                room += tasks_on(cores, has.get("GPU", 0), self._gpus)
         if not room:
             needs = f"a core and {self._gpus:g} GPUs" if self._gpus else "a core"
             num_nodes = len(ray.nodes())
@@ -262,6 +262,18 @@ def _knock(address: str) -> None:
 def _why_it_was_lost(error: RayError, times: int) -> str:
     kind = "out of memory: " if type(error).__name__ == "OutOfMemoryError" else ""
     return f"{kind}its worker or node died {times} times ({type(error).__name__})"
+
+
+def tasks_on(cores: int, gpus: float, share: float) -> int:
+    """Count the tasks that a node has room for, of a core and `share` GPUs each.
+
+    A share of a GPU is all of the same: at 0.6 two GPUs have room for two tasks, not three.
+    """
+    if not share:
+        return cores
+    # Ray counts in units of 1e-4
+    fitting = int(gpus) * int(1 / share + 1e-4) if share <= 1 else int(gpus / share)
+    return min(cores, fitting)
 
 
 def default_gpus(device: torch.device, engine: EngineConfig) -> float:

@@ -105,6 +105,30 @@ DRIVER = """
 """
 
 
+@pytest.mark.parametrize(
+    ("cores", "gpus", "share", "tasks"),
+    [(8, 0, 0, 8), (8, 1, 0.25, 4), (8, 2, 0.6, 2), (8, 2, 0.5, 4), (3, 1, 0.1, 3),
+     (8, 1, 0.3333, 3), (8, 1, 0.3334, 2), (8, 4, 1, 4), (8, 4, 2, 2), (8, 3, 2, 1), (8, 0, 1, 0)],
+)  # fmt: skip
+def test_tasks_that_a_node_has_room_for(cores, gpus, share, tasks):
+    from nasproxy.executors.ray import tasks_on
+
+    assert tasks_on(cores, gpus, share) == tasks
+
+
+def test_four_tasks_share_a_gpu():
+    from nasproxy.executors.ray import RayExecutor
+
+    ray.init(num_cpus=8, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        executor = RayExecutor(WORK, engine=LIMITS, gpus=0.25)
+        assert executor.num_workers == 4
+        outcomes, _ = drive(executor, [("square", size) for size in range(6)])
+        assert [outcomes[size].value for size in range(6)] == [3 + size**2 for size in range(6)]
+    finally:
+        ray.shutdown()
+
+
 def test_a_killed_driver_leaves_no_ray_behind(tmp_path):
     before = ray_processes()
     script = tmp_path / "driver.py"
