@@ -92,6 +92,16 @@ def parse(text: str) -> Any:
     return command.make_context(name, words)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_waits_for_a_figure(page: Path) -> None:
+    """A word in capitals alone on a line or in a cell stands for something still to come."""
+    text = FENCE.sub("\n", page.read_text(encoding="utf-8"))
+    assert not re.search(r"TODO|TBD|FIXME", text)
+    assert not re.search(r"^ {0,3}[A-Z][A-Z0-9]{4,}$", text, re.MULTILINE)
+    cells = {cell.strip() for line in text.splitlines() for cell in line.split("|")[1:-1]}
+    assert not {c for c in cells if re.fullmatch(r"[A-Z][A-Z0-9]{4,}", c)} - {"MNIST", "MHIST"}
+
+
 def test_the_pages_show_commands() -> None:
     shown = {command.text.split()[1] for command in COMMANDS}
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
