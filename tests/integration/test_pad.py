@@ -61,7 +61,7 @@ def test_experts_that_do_not_fit(
     distilled: Path, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     arguments = [*TINY, "--experts-dir", str(distilled / "experts"), *options]
-    result = invoke(*arguments, "--out", tmp_path / "out")
+    result = invoke(*arguments, "--out", tmp_path / "out", "--quiet")
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1
     assert message in " ".join(result.stderr.split())
