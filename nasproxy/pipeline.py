@@ -29,7 +29,7 @@ from nasproxy.report.agreement import TrustJudgement, judge_trust
 from nasproxy.report.calibration import Calibration, load_calibration, parse_calibration
 from nasproxy.report.session import report
 from nasproxy.report.trust import load_trust, parse_trust
-from nasproxy.run_folder import CALIBRATION_FILE, PROXY_FOLDER, RUN_FILE, TRUST_FILE
+from nasproxy.run_folder import CALIBRATION_FILE, PROXY_FOLDER, RUN_FILE, TRUST_FILE, locked
 from nasproxy.search.calibration import calibrate
 from nasproxy.search.limit import check_goal
 from nasproxy.search.objective import check_metric
@@ -83,13 +83,16 @@ def open_proxy(
                 return distill(dataset, wanted, own, workers=workers, watch=watch)
             own = found
         return _load(own, dataset, device)
+    if choice == SOFT:
+        teachers = folder / TEACHERS_FOLDER
+        with locked(teachers):
+            return make_baseline(
+                dataset, "random", ipc or config.ipc, config.seed,
+                labels="soft", experts=teachers, workers=workers, watch=watch,
+            )  # fmt: skip
     if choice in PROXY_CHOICES:
-        kind = {"early": "full", SOFT: "random"}.get(choice, choice)
-        return make_baseline(
-            dataset, kind, ipc or config.ipc, config.seed,
-            labels="soft" if choice == SOFT else "hard",
-            experts=folder / TEACHERS_FOLDER, workers=workers, watch=watch,
-        )  # fmt: skip
+        kind = "full" if choice == "early" else choice
+        return make_baseline(dataset, kind, ipc or config.ipc, config.seed)
     if Path(choice).is_dir():
         return _load(Path(choice), dataset, device)
     known = ", ".join(PROXY_CHOICES)

@@ -27,7 +27,7 @@ def interruptible() -> Iterator[None]:
     """
     interruption = _Interruption()
     # what the caller had ignored, as nohup and shells do for jobs in the background, stays so
-    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    heeded = [n for n in _SIGNALS if signal.getsignal(n) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, interruption) for number in heeded}
     hook, sys.unraisablehook = sys.unraisablehook, interruption.report
     try:

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nasproxy.compare.training import MEASURES
-from nasproxy.config import CompareConfig, ContestantConfig, Recipe, full_recipe
+from nasproxy.config import (
+    EARLY_RECIPE,
+    SEARCH_RECIPE,
+    CompareConfig,
+    ContestantConfig,
+    Recipe,
+    full_recipe,
+)
 from nasproxy.config.compare import DRAWS
 from nasproxy.errors import ConfigError, unknown_name
 from nasproxy.proxy.coreset import SELECTIONS
@@ -100,10 +107,14 @@ def num_seeds(contestant: ContestantConfig, default: int) -> int:
 def recipe_of(contestant: ContestantConfig, config: CompareConfig, num_images: int) -> Recipe:
     """Return how a contestant trains candidates, where the full data has `num_images`.
 
+    Early stopping scores on as many validation images as in a search, unless told otherwise.
+
     Raises:
         ConfigError: a setting that it changes is unknown or out of range.
     """
     base = full_recipe(num_images) if contestant.source == "full" else config.recipe
+    if contestant.source == "early" and base.validation_images == SEARCH_RECIPE.validation_images:
+        base = base.replace(validation_images=EARLY_RECIPE.validation_images)
     where = f"contestants.{name_of(contestant)}.recipe"
     return Recipe.parse({**base.to_dict(), **contestant.recipe}, where)
 

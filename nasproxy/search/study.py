@@ -93,8 +93,8 @@ class ArchitectureStudy:
         """
         found = self._study.user_attrs.get("identity")
         if found is None and not self._study.get_trials(deepcopy=False):
-            self._study.set_user_attr("identity", self.identity())
             self._name_objectives()
+            self._study.set_user_attr("identity", self.identity())
         else:
             self._check_identity(found)
 

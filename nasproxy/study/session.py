@@ -165,7 +165,8 @@ class _Lab:
 
     def proxies(self) -> dict[str, dict[str, Any]]:
         """Describe the proxies there are, those that an earlier call was given included."""
-        known = self._record().get("proxies", {})
+        known = self._record().get("proxies")
+        known = known if isinstance(known, dict) else {}
         found = {name: known[name] for name in self._config.proxies() if name in known}
         for name in self._config.proxies():
             folder = self._proxy_folder(name)

@@ -12,7 +12,7 @@ from nasproxy.compare.contestant import (
     read_contestants,
     recipe_of,
 )
-from nasproxy.config import FULL_RECIPE, CompareConfig, ContestantConfig, Recipe
+from nasproxy.config import EARLY_RECIPE, FULL_RECIPE, CompareConfig, ContestantConfig, Recipe
 from nasproxy.errors import ConfigError
 
 
@@ -88,6 +88,16 @@ def test_recipes():
     assert recipe_of(random, config, 50_000) == Recipe(lr=0.1)
     assert recipe_of(long, config, 50_000) == Recipe(lr=0.1, epochs=600)
     assert recipe_of(full, config, 54_000) == FULL_RECIPE.replace(epochs=3)
+
+
+def test_early_stopping_scores_as_in_a_search():
+    config = config_of("early")
+    [early] = config.contestants
+    few = ContestantConfig(source="early", recipe={"validation_images": 2000})
+    assert recipe_of(early, config, 50_000).validation_images == EARLY_RECIPE.validation_images
+    assert recipe_of(few, config, 50_000).validation_images == 2000
+    chosen = config_of("early", recipe={"validation_images": 500})
+    assert recipe_of(chosen.contestants[0], chosen, 50_000).validation_images == 500
 
 
 @pytest.mark.parametrize(
