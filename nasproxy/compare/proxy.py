@@ -19,7 +19,7 @@ from nasproxy.proxy.store import (
     save_proxy,
     seal,
 )
-from nasproxy.proxy.teacher import NUM_TEACHERS, TEMPERATURE, teach
+from nasproxy.proxy.teacher import TEMPERATURE, teach
 
 
 class ProxyStock:
@@ -125,7 +125,7 @@ class ProxyStock:
             self._dataset,
             proxy.images,
             experts=self._folder / "teachers",
-            num_teachers=NUM_TEACHERS,
+            num_teachers=None,
             epochs=None,
             temperature=TEMPERATURE,
             seed=self._config.seed,
