@@ -42,6 +42,7 @@ ROWS: tuple[dict[str, Any], ...] = (
     {"storage": "own", "sampler": "random", "workers": 1000, "sizes": (100, 10_000)},
     {"storage": "own", "sampler": "tpe", "workers": 8, "sizes": SIZES},
     {"storage": "journal", "sampler": "random", "workers": 100, "sizes": SIZES},
+    {"storage": "journal", "sampler": "random", "workers": 1000, "sizes": (100_000,)},
     {"storage": "sqlite", "sampler": "random", "workers": 100, "sizes": (100, 10_000)},
     {"storage": "postgresql", "sampler": "random", "workers": 100, "sizes": (100, 10_000)},
     {"storage": "postgresql", "sampler": "random", "workers": 1000, "sizes": (100, 10_000)},
