@@ -61,8 +61,15 @@ def whole_seconds(by_size: dict[int, dict[str, Any]]) -> float:
 
 
 def bytes_per_trial(by_size: dict[int, dict[str, Any]]) -> float:
-    """Return how much a trial takes of the driver's memory, from the smallest to the largest."""
+    """Return how much a trial takes of the driver's memory, from the smallest to the largest.
+
+    Of a single size it is the memory over that of the driver before it opened the study.
+    """
     low, high = min(by_size), max(by_size)
+    if low == high:
+        one = by_size[high]
+        grown = one["resident_bytes"] - one.get("resident_bytes_before", one["resident_bytes"])
+        return float(grown / max(1, one["trials_in_study"]))
     grown = by_size[high]["resident_bytes"] - by_size[low]["resident_bytes"]
     return grown / max(1, by_size[high]["trials_in_study"] - by_size[low]["trials_in_study"])
 
