@@ -130,7 +130,8 @@ def _search_cells(row: dict[str, Any], summary: dict[str, Any]) -> tuple[str, ..
 def _spread(row: dict[str, Any], name: str) -> str:
     if f"{name}_mean" not in row:
         return ""
-    return f"{row[f'{name}_mean']:.2%} ({row[f'{name}_std']:.2%})"
+    mean = f"{row[f'{name}_mean']:.2%}"
+    return mean if row["num_seeds"] == 1 else f"{mean} ({row[f'{name}_std']:.2%})"
 
 
 def _amount(value: int | None) -> str:

@@ -110,3 +110,9 @@ def test_curves_are_means_over_trainings(summary):
     empty = summarize(CONFIG, {}, {})
     assert (draw_curves(empty), draw_times(empty)) == (None, None)
     assert len(empty["missing"]) == 2 + 5 * 5
+
+
+def test_a_single_training_has_no_spread(summary):
+    row = {**summary["networks"][0], "num_seeds": 1}
+    cells = network_table({**summary, "networks": [row]}).rows[0]
+    assert not any("(" in cell and "%" in cell for cell in cells)
