@@ -224,12 +224,10 @@ def describe(proxy: ProxyDataset, folder: Path) -> list[str]:
 
 def _kept(manifest: Manifest) -> list[str]:
     """Say which state a distillation kept, and how many of its steps moved nothing."""
-    if not manifest.history:
+    kept = manifest.config.get("kept_iteration")  # which older versions did not record
+    if kept is None:
         return []
-    # the first of equals, as in the session
-    best = max(manifest.history, key=lambda entry: entry["validation_accuracy"])
-    nothing = "" if best["iteration"] else ": nothing was gained"
-    lines = [f"  kept: iteration {best['iteration']}{nothing}"]
+    lines = [f"  kept: iteration {kept}" + ("" if kept else ": nothing was gained")]
     if skipped := manifest.config.get("skipped_steps"):
         lines.append(f"  skipped: {skipped} steps, whose gradients were not finite")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasproxy.report.agreement import judge_trust
-from nasproxy.report.cost import Cost, num_trainable, timing_sample
+from nasproxy.report.cost import LEAST_SECONDS, Cost, num_trainable, timing_sample
 from nasproxy.report.quality import Quality, uniform_sample
 from nasproxy.report.record import Records
 from nasproxy.report.statistic import NUM_RESAMPLES
@@ -162,7 +162,8 @@ def _on_speed(records: Records, cost: Cost) -> list[str]:
         return ["The search's time was not recorded, so there are no speed-ups."]
     top = [v for v in records.verified if "top" in v.selected_by and v.full_scores]
     audit = (cost.verify_seconds or 0.0) - (cost.verify_top_seconds or 0.0)
-    made = "distillation, " if cost.distill_seconds else ""
+    is_made = cost.distill_seconds >= LEAST_SECONDS
+    made = "distillation, " if is_made else ""
     check = "" if cost.trust_seconds is None else "the trust check, "
     if cost.calibration_seconds is not None:
         check = f"the choice of a recipe, {check}"
@@ -171,7 +172,7 @@ def _on_speed(records: Records, cost: Cost) -> list[str]:
         f"{counted(len(top), 'top candidate')} with all seeds. The uniform sample "
         f"({duration(audit)}) is the audit of the proxy, not part of the search, and left out.",
     ]
-    if cost.distill_seconds:
+    if is_made:
         notes.append(
             "Break-even: distillation seconds / (wall seconds per candidate of the full search, "
             "minus those of the search on the proxy), rounded up; end to end, verifying the top "

@@ -201,3 +201,12 @@ def test_notes_tell_of_unequal_circumstances(run_folder):
     notes = " ".join(summary_of(run_folder)["notes"])
     assert "8 workers" in notes
     assert "one GPU" in notes
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(30.0, True), (4.6e-06, False)])
+def test_notes_speak_of_distilling_where_it_took_time(run_folder, seconds, is_told):
+    """Opening the full data takes some microseconds, too."""
+    run_folder.run["proxy"]["seconds"] = seconds
+    notes = " ".join(summarize(load_records(run_folder.write()))["notes"])
+    assert "Speed-up end to end counts" in notes
+    assert ("istillation" in notes) == is_told
