@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from nasproxy.cli.distill import describe
 from nasproxy.config import DataDAMConfig, Recipe
 from nasproxy.distill import session
+from nasproxy.distill.checkpoint import Checkpoint
 from nasproxy.distill.session import CHECKPOINT_FILE, check_iterations, distill
 from nasproxy.errors import ArtifactError, ConfigError, EvaluationError, NasproxyError
 from nasproxy.proxy.store import load_proxy
@@ -127,13 +128,18 @@ def test_the_best_checked_images_are_kept(data, tmp_path):
     assert proxy.manifest.config["kept_iteration"] == proxy.manifest.history[best]["iteration"]
 
 
-@pytest.mark.parametrize(("later", "kept"), [(0.5, "0: nothing was gained"), (0.75, "4")])
-def test_the_command_says_which_images_are_kept(data, tmp_path, later, kept):
+@pytest.mark.parametrize(("kept", "said"), [(0, "0: nothing was gained"), (4, "4")])
+def test_the_command_says_which_images_are_kept(data, tmp_path, kept, said):
     proxy = distill(data, CONFIG, tmp_path)
-    history = [{**e, "validation_accuracy": 0.5} for e in proxy.manifest.history]
-    history[1]["validation_accuracy"] = later
-    manifest = proxy.manifest.replace(history=history)
-    assert f"  kept: iteration {kept}" in describe(replace(proxy, manifest=manifest), tmp_path)
+    config = {**proxy.manifest.config, "kept_iteration": kept}
+    manifest = proxy.manifest.replace(config=config)
+    assert f"  kept: iteration {said}" in describe(replace(proxy, manifest=manifest), tmp_path)
+
+
+@pytest.mark.parametrize(("later", "kept"), [(0.5, 0), (0.75, 4)])
+def test_of_equals_the_first_is_kept(later, kept):
+    history = [{"iteration": i, "validation_accuracy": a} for i, a in ((0, 0.5), (4, later))]
+    assert Checkpoint(None, None, {}, history).kept_iteration() == kept
 
 
 def test_a_network_that_diverges_in_a_check_does_not_end_the_run(data, tmp_path, monkeypatch):
