@@ -317,3 +317,24 @@ def test_a_score_that_is_no_number_is_a_failure(score):
     assert trial.state.name == "FAIL"
     assert f"no numbers: {{'accuracy': [0.5, {score}]" in trial.user_attrs["reason"]
     assert "proxy_scores" not in trial.user_attrs
+
+
+@pytest.mark.parametrize("pruner", ["none", "median"])
+def test_what_is_kept_is_what_the_storage_holds(tmp_path, pruner):
+    """Nothing is read back, so both have to say the same of every trial."""
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    study = open_study(storage, pruner=pruner)
+    for number in (study.propose() for _ in range(4)):
+        study.note(number, num_params=number)
+        study.should_prune(number, 1, 0.25)
+        study.should_prune(number, 2, 0.5)
+    study.complete(0, CandidateResult((Score(0.9, 0.8, None),), 1.5))
+    study.fail(1, "it would not learn")
+    study.prune(2)
+    held = optuna.load_study(study_name="s", storage=storage).trials
+    assert [trial.state.name for trial in held] == ["COMPLETE", "FAIL", "PRUNED", "RUNNING"]
+    assert held[2].value == 0.5
+    for trial in held:
+        kept = study.trials[trial.number]
+        for name in ("state", "values", "params", "user_attrs", "intermediate_values"):
+            assert getattr(kept, name) == getattr(trial, name), (trial.number, name)
