@@ -25,8 +25,8 @@ STUDY_NAME = "search"
 """Of the study in a run's own storage."""
 PICTURE_FILE = "final.png"
 COPIED = (
-    "architecture", "num_params", "num_flops", "latency_ms", "pareto", "seconds", "status",
-    "origin", "reason",
+    "architecture", "num_params", "num_flops", "latency_ms", "pareto", "seconds", "origin",
+    "reason",
 )  # fmt: skip
 
 

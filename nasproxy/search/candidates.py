@@ -6,16 +6,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nasproxy._files import write_json
 from nasproxy.data.dataset import Dataset
 from nasproxy.run_folder import CANDIDATES_FILE
 from nasproxy.scores.cost import measure_cost
 from nasproxy.search.pareto import mark_front
-from nasproxy.search.study import STATUS, ArchitectureStudy
+from nasproxy.search.study import ArchitectureStudy
 from nasproxy.training.metric import METRICS, mean_score, score_text
 
+STATUS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
 MIN_PAUSE_SECONDS = 1.0
 PAUSE_PER_WRITE = 20.0
 """The file grows with every trial: writing it may take a twentieth of the time, no more."""

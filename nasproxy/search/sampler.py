@@ -12,9 +12,6 @@ from nasproxy.config import SearchConfig
 from nasproxy.errors import ConfigError
 
 MAX_POPULATION = 20
-MAX_ASKS = 20
-MAX_ASKS_GP = 5
-"""Fewer, since each takes tenths of a second."""
 GP_OF_SEVERAL = (4, 4)
 """Optuna's version whose Gaussian process first knew several objectives."""
 
@@ -53,11 +50,6 @@ def check_sampler(config: SearchConfig) -> None:
             f"sampler gp takes one objective in Optuna {optuna.__version__}, got "
             f"{','.join(config.objectives)}: use --sampler tpe, or Optuna 4.4"
         )
-
-
-def num_asks(config: SearchConfig) -> int:
-    """Return how often a sampler is asked for an architecture that is new to the study."""
-    return MAX_ASKS_GP if config.sampler == "gp" else MAX_ASKS
 
 
 def describe_place(config: SearchConfig, index: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import statistics
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,16 +29,9 @@ from nasproxy.search.objective import CandidateResult, directions
 from nasproxy.search.proposal import Proposer
 from nasproxy.search.space import Params, SearchSpace
 from nasproxy.search.storage import create_study, open_storage, quick_commits
-from nasproxy.training.metric import mean_score
 
 T = TypeVar("T")
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-STATUS = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-}
 
 
 class ArchitectureStudy:
@@ -219,7 +211,6 @@ class ArchitectureStudy:
             return
         # one attribute for all scores: each is a transaction that waits for the disk
         self.note(number, proxy_scores=scores, seconds=round(result.seconds, 4))
-        self.note(number, **_flat_scores(scores))
         paid = [(costs or {})[COST_FIELDS[name]] for name in self.costs]
         self._tell(number, TrialState.COMPLETE, [score, *paid])
 
@@ -239,7 +230,6 @@ class ArchitectureStudy:
         return (trial for trial in trials if trial.state in FINISHED)
 
     def _tell(self, number: int, state: TrialState, values: list[float] | None = None) -> None:
-        self.note(number, status=STATUS[state])
         trial_id = self.trials[number]._trial_id
         with contextlib.suppress(UpdateFinishedTrialError):  # the first result stays
             self._safely(lambda: self._storage.set_trial_state_values(trial_id, state, values))
@@ -276,13 +266,6 @@ class ArchitectureStudy:
     def _safely(self, action: Callable[[], T]) -> T:
         """Do something with the storage that may be done twice."""
         return action()
-
-
-def _flat_scores(scores: Mapping[str, list[float | None]]) -> dict[str, Any]:
-    """Return what a table of trials can show: the mean, and over several seeds the spread."""
-    known = [value for value in scores["accuracy"] if value is not None]
-    spread = {"proxy_accuracy_std": statistics.stdev(known)} if len(known) > 1 else {}
-    return {"proxy_accuracy": mean_score(known), **spread}
 
 
 def _with_defaults(identity: Any) -> Any:

@@ -45,7 +45,7 @@ def read(path: Path) -> Any:
 def test_every_trial_carries_what_is_known_of_it(run: Path, study: optuna.Study) -> None:
     candidates = read(run / "candidates.json")
     for candidate, trial in zip(candidates, study.trials, strict=True):
-        for name in ("architecture", "num_params", "num_flops", "seconds", "status", "origin"):
+        for name in ("architecture", "num_params", "num_flops", "seconds", "origin"):
             assert trial.user_attrs[name] == candidate[name], name
         assert trial.user_attrs["proxy_accuracy"] == candidate["proxy_accuracy"]
         curve = trial.intermediate_values

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nasproxy.errors import ConfigError
+from nasproxy.models.family import build_model
+from nasproxy.models.norm import NORMS
 from nasproxy.scores.cost import measure_cost
 
 # a multiply-add is two operations: convolution 2 x in x 9 x out x H x W, linear 2 x in x out
@@ -62,6 +66,16 @@ def test_the_published_resnet18():
     cost = measure_cost({"family": "resnet18"}, (3, 224, 224), 1000)
     assert cost.num_params == 11_689_512
     assert cost.num_flops / 2 == pytest.approx(1.814e9, rel=0.0005)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("family", [{"depth": 2, "width": 8}, {"family": "alexnet"}])
+def test_what_is_left_out_to_be_fast_counts_nothing(family, norm):
+    architecture = {**family, "norm": norm} if "depth" in family else family
+    network = build_model(architecture, (3, 16, 16), 4).eval()
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, 16, 16))
+    assert measure_cost(architecture, (3, 16, 16), 4).num_flops == counter.get_total_flops()
 
 
 def test_misfits():
