@@ -59,6 +59,10 @@ class BenchConfig(Config):
     growth_depths: tuple[int, ...] = (1, 2, 3, 4)
     growth_ipcs: tuple[int, ...] = (1, 5, 10, 50)
     growth_candidates: tuple[int, ...] = (2, 4, 8, 16)
+    cost_spaces: tuple[str, ...] = ("convnet", "convnet720")
+    """Whose search is priced end to end."""
+    cost_networks: int = Field(24, ge=1)
+    """Of each of them that are measured."""
 
     @classmethod
     def make(cls, *, quick: bool = False, **given: Any) -> Self:
@@ -95,4 +99,6 @@ QUICK: dict[str, Any] = {
     "growth_depths": [1, 2],
     "growth_ipcs": [1, 2],
     "growth_candidates": [1, 2],
+    "cost_spaces": ["convnet"],
+    "cost_networks": 2,
 }

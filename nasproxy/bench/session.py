@@ -14,6 +14,7 @@ from nasproxy._environment import hardware, versions
 from nasproxy._files import read_json, write_bytes, write_json
 from nasproxy._timing import Stopwatch
 from nasproxy.bench.distillation import measure_distillation
+from nasproxy.bench.end_to_end import measure_end_to_end
 from nasproxy.bench.evaluation import measure_evaluation
 from nasproxy.bench.full_training import measure_full_training
 from nasproxy.bench.gemm import measure_gemm
@@ -42,6 +43,7 @@ SECTIONS: dict[str, Callable[[Material], dict[str, Any]]] = {
     "full_training": measure_full_training,
     "distillation": measure_distillation,
     "growth": measure_growth,
+    "end_to_end": measure_end_to_end,
 }
 """Measurements by name, in the order they are run; each returns keys of `bench.json`."""
 

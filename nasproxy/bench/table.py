@@ -19,6 +19,7 @@ def all_tables(record: dict[str, Any]) -> list[Table]:
         full_table(record),
         throughput_table(record),
         growth_table(record),
+        end_to_end_table(record),
         provenance_table(record),
     ]
     return [table for table in tables if table.rows]
@@ -112,6 +113,28 @@ def growth_table(record: dict[str, Any]) -> Table:
     return Table("How cost grows, seconds", ("varied", "median seconds", "power"), rows)
 
 
+def end_to_end_table(record: dict[str, Any]) -> Table:
+    """Compare training every network of a space in full with a search on a proxy."""
+    header = ("space", "networks", "epochs in full", "full search, h", "ratio", "95% interval",
+              "distilling may take, h")  # fmt: skip
+    spaces = record["end_to_end"]["spaces"] if "end_to_end" in record else {}
+    rows = [
+        (
+            name,
+            f"{one['num_candidates']:,}",
+            str(one["full_epochs"]),
+            _number(one["full_search_seconds"] / 3600),
+            _number(one["ratio"]),
+            NO_VALUE if one["interval"] is None else " to ".join(map(_number, one["interval"])),
+            _hours_left(one["distilling_may_take_seconds"]),
+        )
+        for name, found in spaces.items()
+        for one in found["searches"]
+    ]
+    return Table("End to end: all trained in full, or on a proxy and the best verified",
+                 header, rows)  # fmt: skip
+
+
 def provenance_table(record: dict[str, Any]) -> Table:
     """Say when and how every section was measured."""
     rows = [
@@ -144,6 +167,8 @@ def notes(record: dict[str, Any]) -> list[str]:
         found.append(f"Evaluation: {record['evaluation']['fairness']}.")
     if "full_training" in record:
         found.append(f"Full training: {record['full_training']['meaning']}.")
+    if "end_to_end" in record:
+        found.append(f"End to end: {record['end_to_end']['meaning']}.")
     if "peak_memory_bytes" in record:
         found.append(f"Memory: {record['peak_memory_bytes']['meaning']}.")
     return found
@@ -232,6 +257,11 @@ def _spread(found: dict[str, Any]) -> tuple[str, str, str]:
 def _number(value: float) -> str:
     """Render three digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def _hours_left(seconds: float | None) -> str:
+    """Render what a goal leaves for distilling."""
+    return "out of reach" if seconds is None else _number(seconds / 3600)
 
 
 def _load(made: dict[str, Any]) -> str:
