@@ -45,7 +45,7 @@ def test_quick(tmp_path: Path) -> None:
     record = json.loads((out / "bench.json").read_text())
     assert record == {name: value for name, value in found.items() if name != "out"}
     text = (out / "bench.md").read_text()
-    assert text.count("\n## ") == 6
+    assert text.count("\n## ") == 7
     page = (out / "bench.html").read_text()
     for title in ("How much longer", "How near is training", "How does cost grow?"):
         assert title in page
