@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasproxy.models.family import Architecture, build_model
 
-_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+_NORMS = {nn.BatchNorm2d, nn.GroupNorm}
 
 
 class Cost(NamedTuple):
@@ -40,7 +39,7 @@ def measure_cost(
 def cost_of(model: nn.Module, image_shape: tuple[int, ...]) -> Cost:
     """Count a network on the meta device, which cannot be used for anything else afterwards."""
     for layer in model.modules():
-        if isinstance(layer, _NORMS):  # not counted, and half of the milliseconds that this takes
+        if type(layer) in _NORMS:  # not counted, and half of the milliseconds that this takes
             layer.forward = _as_it_is  # type: ignore[method-assign]
     model.eval()
     counter = FlopCounterMode(display=False)
@@ -49,8 +48,8 @@ def cost_of(model: nn.Module, image_shape: tuple[int, ...]) -> Cost:
     return Cost(count_params(model), counter.get_total_flops())
 
 
-def _as_it_is(features: Tensor) -> Tensor:
-    return features
+def _as_it_is(input: Tensor) -> Tensor:
+    return input
 
 
 def count_params(model: nn.Module) -> int:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasproxy.errors import ConfigError
 from nasproxy.models.family import build_model
 from nasproxy.models.norm import NORMS
-from nasproxy.scores.cost import measure_cost
+from nasproxy.scores.cost import cost_of, measure_cost
 
 # a multiply-add is two operations: convolution 2 x in x 9 x out x H x W, linear 2 x in x out
 CASES = [
@@ -68,10 +69,42 @@ def test_the_published_resnet18():
     assert cost.num_flops / 2 == pytest.approx(1.814e9, rel=0.0005)
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("family", [{"depth": 2, "width": 8}, {"family": "alexnet"}])
-def test_what_is_left_out_to_be_fast_counts_nothing(family, norm):
-    architecture = {**family, "norm": norm} if "depth" in family else family
+class Scaled(nn.LayerNorm):
+    """A norm of somebody's own: another signature, a layer of its own, another shape."""
+
+    def __init__(self) -> None:
+        super().__init__(6)
+        self.mix = nn.Linear(6, 5)
+
+    def forward(self, input, scale):
+        return self.mix(super().forward(input)) * scale
+
+
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 6, 3, padding=1)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(6), nn.GroupNorm(2, 6), nn.InstanceNorm2d(6)])
+        self.scaled = Scaled()
+
+    def forward(self, images):
+        images = self.conv(images)
+        for norm in self.norms:
+            images = norm(input=images)
+        return self.scaled(images.mean((2, 3)), scale=2.0)
+
+
+def test_norms_of_ones_own_count_with_what_they_hold():
+    with torch.device("meta"):
+        own = Own()
+    assert cost_of(own, (1, 4, 4)).num_flops == 2 * (9 * 6 * 16 + 6 * 5)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [*({"depth": 2, "width": 8, "norm": norm} for norm in NORMS), {"family": "resnet18"}],
+)
+def test_what_is_left_out_to_be_fast_counts_nothing(architecture):
     network = build_model(architecture, (3, 16, 16), 4).eval()
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 16, 16))
