@@ -40,7 +40,7 @@ def cost_of(model: nn.Module, image_shape: tuple[int, ...]) -> Cost:
     """Count a network on the meta device, which cannot be used for anything else afterwards."""
     for layer in model.modules():
         if type(layer) in _NORMS:  # not counted, and half of the milliseconds that this takes
-            layer.forward = _as_it_is  # type: ignore[method-assign]
+            layer.forward = _as_it_is
     model.eval()
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
