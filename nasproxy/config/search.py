@@ -39,7 +39,7 @@ class SearchConfig(Config):
     uniform_trials: int | None = Field(None, ge=0)
     """Trials drawn uniformly before the sampler learns; None: a third, at least ten."""
     lag: int = Field(8, ge=1)
-    """Trials that may be unfinished when a learning sampler proposes the next; twice the workers."""
+    """Trials unfinished when a learning sampler proposes the next: best twice the workers."""
     seeds: int = Field(1, ge=1)
     """Trainings per candidate, averaged."""
     recipe: Recipe = SEARCH_RECIPE
