@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from nasproxy._random import named_generator
 from nasproxy.bench.clock import read, threads
 from nasproxy.bench.material import Material
-from nasproxy.config import FULL_RECIPE, SEARCH_RECIPE, STUDY_PROTOCOL, Recipe
+from nasproxy.config import (
+    SEARCH_RECIPE,
+    STUDY_PROTOCOL,
+    Recipe,
+    SearchConfig,
+    VerifyConfig,
+    full_recipe,
+)
 from nasproxy.models.family import Architecture
 from nasproxy.progress import Progress
 from nasproxy.report.statistic import Scores, bootstrap_interval
@@ -26,13 +33,12 @@ from nasproxy.training.evaluate import score
 from nasproxy.training.fit import sgd
 from nasproxy.training.network import TrainingSet, build_start
 
-NUM_VERIFIED = 5
+NUM_VERIFIED = VerifyConfig().top
 """The best on the proxy, which are trained in full."""
-FEW_CANDIDATES, FEW_GOAL = 60, 8.0
+FEW_CANDIDATES, FEW_GOAL = SearchConfig().trials, 8.0
 """Of a search that stops early, and how many times cheaper than training them all it is to be."""
 SPACE_GOAL = 50.0
 """The same over a whole space."""
-FULL_EPOCHS = (FULL_RECIPE.epochs, STUDY_PROTOCOL.epochs)
 SCORED_IMAGES = 300
 """On which scoring is timed, a few of its batches."""
 MOST_STEPS = 3
@@ -74,17 +80,17 @@ def measure_end_to_end(material: Material) -> dict[str, Any]:
             "num_verified": NUM_VERIFIED,
             "full": {str(epochs): effort._asdict() for epochs, effort in full.items()},
             "proxy": {"num_images": _num_proxy(material), **proxy._asdict()},
-            "meaning": _meaning(proxy, full),
+            "meaning": _meaning(material, proxy, full),
         }
     }
 
 
 def full_efforts(material: Material) -> dict[int, Effort]:
-    """Return what training on all images takes, by its epochs."""
-    count, scored = len(material.dataset.train), len(material.dataset.validation)
+    """Return what training on all images takes, by its epochs: verification's, and the study's."""
+    recipe, scored = _verified(material), len(material.dataset.validation)
     return {
-        epochs: Effort(FULL_RECIPE.replace(epochs=epochs).num_steps(count), scored)
-        for epochs in FULL_EPOCHS
+        epochs: Effort(recipe.replace(epochs=epochs).num_steps(len(material.dataset.train)), scored)
+        for epochs in (recipe.epochs, STUDY_PROTOCOL.epochs)
     }
 
 
@@ -159,6 +165,11 @@ def price(
     }
 
 
+def _verified(material: Material) -> Recipe:
+    """Return the recipe by which verification trains on so many images."""
+    return full_recipe(len(material.dataset.train))
+
+
 def _num_proxy(material: Material) -> int:
     return material.config.ipc * material.dataset.num_classes
 
@@ -210,11 +221,9 @@ def spread_sample(sizes: Sequence[float], count: int, generator: torch.Generator
 
 def measure_network(material: Material, architecture: Architecture) -> NetworkSeconds:
     """Time a step on a full batch, one on a batch of the proxy, and scoring."""
-    augmentation = material.dataset.augmentation
-    data = material.full(MOST_STEPS * FULL_RECIPE.batch_size)
-    full_step, model = _time_step(
-        material, architecture, replace(data, augmentation=augmentation), FULL_RECIPE
-    )
+    augmentation, recipe = material.dataset.augmentation, _verified(material)
+    data = replace(material.full(MOST_STEPS * recipe.batch_size), augmentation=augmentation)
+    full_step, model = _time_step(material, architecture, data, recipe)
     proxy_step, _ = _time_step(material, architecture, material.proxy(augmentation), SEARCH_RECIPE)
     scored = material.dataset.validation_part(SCORED_IMAGES)
     scoring = _least_seconds(lambda: score(model, scored), material.device)
@@ -257,20 +266,24 @@ def _least_seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Return processor seconds on a CPU, which other processes do not add to; else wall seconds."""
+    """Return processor seconds on a CPU, else wall seconds.
+
+    Processor seconds leave out waiting for other processes, but not what these cost by emptying
+    shared caches.
+    """
     reading = read(work, device)
     return reading.cpu if device.type == "cpu" else reading.wall
 
 
-def _meaning(proxy: Effort, full: dict[int, Effort]) -> str:
-    epochs = " or ".join(map(str, full))
+def _meaning(material: Material, proxy: Effort, full: dict[int, Effort]) -> str:
+    epochs, batch_size = " or ".join(map(str, full)), _verified(material).batch_size
     scored = next(iter(full.values())).num_scored
     return (
         "a model: seconds of training every network in full over those of training every network "
         f"on a proxy and the best {NUM_VERIFIED} in full, all on one thread (processor seconds on "
         "a CPU), each network taken to cost the mean of a sample (systematic, by FLOPs), with "
         "a 95% bootstrap interval as if it were drawn regardless of them; full training is "
-        f"{epochs} epochs in batches of {FULL_RECIPE.batch_size}, scored on {scored:,} images; "
+        f"{epochs} epochs in batches of {batch_size}, scored on {scored:,} images; "
         f"training on the proxy is {proxy.num_steps} steps, scored on {proxy.num_scored:,} "
         "images: early stopping after as many steps of as many images costs the same, if it is "
         "scored on as many; both sides are our own loop with the data's "

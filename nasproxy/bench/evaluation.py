@@ -1,21 +1,20 @@
-"""Whole evaluations of candidates: our engine against a plain loop."""
+"""Whole evaluations of candidates: our engine against a plain loop and the study's way."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from nasproxy._memory import usual_memory
-from nasproxy._random import named_seed
-from nasproxy.bench.clock import Reading, ratios, read, spread
+from nasproxy.bench.clock import ratios, spread
 from nasproxy.bench.crew import Crew, Done, Several, crew
 from nasproxy.bench.material import Material
-from nasproxy.bench.plain import batches_of, build_plain, random_affine, score_plain, train_plain
-from nasproxy.config import AUGMENTATIONS, Augmentation, Recipe
+from nasproxy.bench.plain import STUDY_BATCH
+from nasproxy.bench.way import Evaluated, Way, plain_way, study_way
+from nasproxy.config import AUGMENTATIONS, Recipe
 from nasproxy.models.family import Architecture
 from nasproxy.scores.cost import measure_cost
 from nasproxy.search.objective import ProxyObjective
@@ -49,7 +48,9 @@ def measure_evaluation(material: Material) -> dict[str, Any]:
         for name in ("none", "digits")
     }
     candidates = _candidates(material)
-    rounds = {name: Rounds(name, work, candidates) for name, work in variants.items()}
+    others = {name: {"plain": plain_way(work)} for name, work in variants.items()}
+    others["none"]["study"] = study_way(variants["none"], material.dataset.normalization)
+    rounds = {name: Rounds(name, work, candidates, others[name]) for name, work in variants.items()}
     with crew(Several(dict(variants)), material.device, material.num_workers) as workers:
         # all start, and each evaluates once
         _, started = workers.run([("none", candidates[-1])] * workers.num_workers)
@@ -69,11 +70,14 @@ def measure_evaluation(material: Material) -> dict[str, Any]:
             "workers": workers.num_workers,
             "worker_start_seconds": started,
             "plain_threads": torch.get_num_threads(),
+            "study_batch": STUDY_BATCH,
             "fairness": "same networks, first weights, batches, epochs and validation images; "
             "no re-estimated BatchNorm statistics on either side; augmentation none, and apart "
             "from that ours per image against torchvision's RandomAffine per batch; our worker "
             "processes are started before the clock, the largest candidates go first; freed "
-            "memory is kept on our side only, as our commands do",
+            "memory is kept on our side only, as our commands do; the study's way, without "
+            "augmentation: the plain loop over pictures that are decoded one by one, in training "
+            f"and in scoring, in batches of {STUDY_BATCH}, so that an epoch may have more steps",
         }
     }
 
@@ -101,20 +105,28 @@ def search_recipe(material: Material) -> Recipe:
 
 
 class Rounds:
-    """The two sides of one comparison, turn by turn.
+    """The sides of one comparison, turn by turn.
 
     Args:
         name: of our work.
         work: our evaluation of a candidate.
         candidates: architectures, in the order they are handed out.
+        others: other ways of evaluating one, by name, `plain` among them.
     """
 
-    def __init__(self, name: str, work: ProxyObjective, candidates: list[Architecture]) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: ProxyObjective,
+        candidates: list[Architecture],
+        others: dict[str, Way],
+    ) -> None:
         self._name, self._work, self._candidates = name, work, candidates
+        self._others = others
         self._walls: list[float] = []
         self._cpus: list[float] = []
         self._ours: list[list[Done]] = []
-        self._plain: list[list[Plain]] = []
+        self._theirs: dict[str, list[list[Evaluated]]] = {name: [] for name in others}
 
     def turn(self, workers: Crew) -> None:
         """Evaluate all candidates once on each side."""
@@ -126,23 +138,26 @@ class Rounds:
         self._ours.append(done)
         self._walls.append(wall)
         self._cpus.append(cpu)
-        self._plain.append([evaluate_plain(self._work, one) for one in self._candidates])
+        for name, evaluate in self._others.items():
+            self._theirs[name].append([evaluate(one) for one in self._candidates])
 
     def result(self, num_workers: int) -> dict[str, Any]:
-        """Return ratio, seconds of both sides, accuracies and the architectures one by one."""
-        walls = [sum(one.reading.wall for one in repeat) for repeat in self._plain]
-        cpus = [sum(one.reading.cpu for one in repeat) for repeat in self._plain]
-        ratio = ratios(self._walls, walls)
+        """Return ratios, seconds of all sides, accuracies and the architectures one by one."""
         count = len(self._candidates)
+        sides = {"ours": _side(self._walls, self._cpus, count)}
+        accuracy = {"ours": statistics.mean(one.value.mean("accuracy") for one in self._ours[-1])}
+        found: dict[str, Any] = {}
+        for name, repeats in self._theirs.items():
+            walls = [sum(one.reading.wall for one in repeat) for repeat in repeats]
+            cpus = [sum(one.reading.cpu for one in repeat) for repeat in repeats]
+            ratio = ratios(self._walls, walls)
+            found |= {f"ratio_to_{name}": ratio["median"], _ratio_key(name): ratio}
+            sides[name] = _side(walls, cpus, count)
+            accuracy[name] = statistics.mean(one.accuracy for one in repeats[-1])
         return {
-            "ratio_to_plain": ratio["median"],
-            "ratio": ratio,
-            "ours": _side(self._walls, self._cpus, count),
-            "plain": _side(walls, cpus, count),
-            "accuracy": {
-                "ours": statistics.mean(one.value.mean("accuracy") for one in self._ours[-1]),
-                "plain": statistics.mean(one.accuracy for one in self._plain[-1]),
-            },
+            **found,
+            **sides,
+            "accuracy": accuracy,
             "candidates": [
                 self._row(index, architecture, num_workers)
                 for index, architecture in enumerate(self._candidates)
@@ -152,38 +167,17 @@ class Rounds:
     def _row(self, index: int, architecture: Architecture, num_workers: int) -> dict[str, Any]:
         """Compare one architecture: ours counts as its share of the time of all workers."""
         ours = [repeat[index].wall for repeat in self._ours]
-        theirs = [repeat[index].reading.wall for repeat in self._plain]
-        return {
-            "architecture": architecture,
-            "seconds_in_worker": spread(ours),
-            "seconds_plain": spread(theirs),
-            "ratio": ratios([seconds / num_workers for seconds in ours], theirs),
-        }
+        shares = [seconds / num_workers for seconds in ours]
+        row: dict[str, Any] = {"architecture": architecture, "seconds_in_worker": spread(ours)}
+        for name, repeats in self._theirs.items():
+            theirs = [repeat[index].reading.wall for repeat in repeats]
+            row |= {f"seconds_{name}": spread(theirs), _ratio_key(name): ratios(shares, theirs)}
+        return row
 
 
-class Plain(NamedTuple):
-    """What the plain loop took for one candidate, and the accuracy it reached."""
-
-    reading: Reading
-    accuracy: float
-
-
-def evaluate_plain(work: ProxyObjective, architecture: Architecture) -> Plain:
-    """Train and score one architecture the usual way, on what our work trains and scores on."""
-    data, recipe = work.data, work.recipe
-    accuracies: list[float] = []
-    seed = named_seed(work.seed, "candidate", 0)
-    change = None if data.augmentation == Augmentation() else random_affine(data.augmentation)
-
-    def whole() -> None:
-        model = build_plain(architecture, data, seed)
-        batches = batches_of(data.images, data.targets, recipe.batch_size, seed)
-        train_plain(model, batches, recipe, change=change)
-        accuracies.append(score_plain(model, work.validation))
-
-    with usual_memory():
-        reading = read(whole, data.images.device)
-    return Plain(reading, accuracies[0])
+def _ratio_key(name: str) -> str:
+    """Return the key of the ratios to another way; those to the plain loop were the first."""
+    return "ratio" if name == "plain" else f"to_{name}"
 
 
 def _candidates(material: Material) -> list[Architecture]:

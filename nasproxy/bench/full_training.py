@@ -17,6 +17,7 @@ from nasproxy.bench.crew import Crew, Several, crew
 from nasproxy.bench.epochs import Epochs
 from nasproxy.bench.material import Material, convnet
 from nasproxy.bench.plain import (
+    STUDY_BATCH,
     batches_of,
     build_plain,
     shuffled,
@@ -28,7 +29,6 @@ from nasproxy.config import FULL_RECIPE, Recipe
 from nasproxy.executors.base import Work
 from nasproxy.models.family import Architecture
 
-STUDY_BATCH = 64
 MEASURED_EPOCHS = 2
 """Of our loop, after a first one that also compiles."""
 

@@ -40,6 +40,8 @@ def _get_ratio_info(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         found += [(name_network(one["architecture"]), one["ratio"]) for one in rows]
         found.append(("all candidates", record["evaluation"]["ratio"]))
         found.append(("all, augmented", record["evaluation"]["augmented"]["ratio"]))
+        if "to_study" in record["evaluation"]:
+            found.append(("all, the study's way", record["evaluation"]["to_study"]))
     if "full_training" in record:
         for one in record["full_training"]["networks"]:
             found.append((f"full epoch: {name_network(one['architecture'])}", one["to_plain"]))

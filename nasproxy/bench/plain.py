@@ -20,7 +20,7 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from nasproxy._random import named_generator
-from nasproxy.config import Augmentation, Recipe
+from nasproxy.config import STUDY_PROTOCOL, Augmentation, Recipe
 from nasproxy.data.dataset import LabelledImages
 from nasproxy.data.pixels import Normalization
 from nasproxy.models.family import Architecture, build_model
@@ -30,6 +30,8 @@ from nasproxy.training.network import TrainingSet
 Batches = DataLoader[tuple[Tensor, ...]]
 CLASSIC: Any = transforms  # it has no types
 MODERN: Any = v2
+STUDY_BATCH = STUDY_PROTOCOL.batch_size
+"""Of the study's way, in training and in scoring."""
 
 
 class PictureDataset(TorchDataset[tuple[Tensor, ...]]):
@@ -92,6 +94,11 @@ def shuffled(data: TorchDataset[tuple[Tensor, ...]], batch_size: int, seed: int)
     return DataLoader(data, batch_size=batch_size, shuffle=True, generator=generator)
 
 
+def in_order(data: TorchDataset[tuple[Tensor, ...]], batch_size: int) -> Batches:
+    """Return a loader that does not shuffle, in this process."""
+    return DataLoader(data, batch_size=batch_size)
+
+
 def train_plain(
     model: nn.Module,
     batches: Batches,
@@ -127,18 +134,21 @@ def train_plain(
         scheduler.step()
 
 
+def tensors_of(data: LabelledImages, batch_size: int = 256) -> Batches:
+    """Return a loader of the tensors that score."""
+    return in_order(TensorDataset(data.images.cpu(), data.labels.cpu()), batch_size)
+
+
 @torch.no_grad()
-def score_plain(model: nn.Module, data: LabelledImages, batch_size: int = 256) -> float:
+def score_plain(model: nn.Module, batches: Batches) -> float:
     """Return the fraction of images that the network classifies correctly."""
     device = next(model.parameters()).device
-    loader: Batches = DataLoader(
-        TensorDataset(data.images.cpu(), data.labels.cpu()), batch_size=batch_size
-    )
     model.eval()
-    correct = 0
-    for images, labels in loader:
+    correct = total = 0
+    for images, labels in batches:
         correct += int((model(images.to(device)).argmax(1) == labels.to(device)).sum())
-    return correct / len(data)
+        total += len(labels)
+    return correct / total
 
 
 def random_affine(settings: Augmentation) -> Callable[[Tensor], Tensor]:

@@ -36,15 +36,18 @@ def key_table(record: dict[str, Any]) -> Table:
 
 
 def evaluation_table(record: dict[str, Any]) -> Table:
-    """Compare the engine with the plain loop, architecture by architecture."""
-    header = ("network", "in a worker, s", "plain loop, s", "ratio", "lowest to highest")
+    """Compare the engine with the other ways, architecture by architecture."""
+    header = ("network", "in a worker, s", "plain loop, s", "the study's way, s",
+              "ratio to plain", "lowest to highest", "to the study")  # fmt: skip
     candidates = record["evaluation"]["candidates"] if "evaluation" in record else []
     rows = [
         (
             name_network(one["architecture"]),
             _number(one["seconds_in_worker"]["median"]),
             _number(one["seconds_plain"]["median"]),
+            _number(one["seconds_study"]["median"]) if "seconds_study" in one else NO_VALUE,
             *_spread(one["ratio"])[:2],
+            _number(one["to_study"]["median"]) if "to_study" in one else NO_VALUE,
         )
         for one in candidates
     ]
@@ -199,9 +202,13 @@ def _speed_rows(record: dict[str, Any]) -> list[tuple[str, ...]]:
             rows.append(
                 (f"evaluation against a plain loop, augmentation {name}", *_spread(part["ratio"]))
             )
-        for side in ("ours", "plain"):
-            seconds = _spread(found[side]["seconds_per_candidate"])
-            rows.append((f"seconds a candidate, {side}", *seconds))
+        if "to_study" in found:
+            name = "evaluation against the study's way, augmentation none"
+            rows.append((name, *_spread(found["to_study"])))
+        for side, name in (("ours", "ours"), ("plain", "plain"), ("study", "the study's way")):
+            if side in found:
+                seconds = _spread(found[side]["seconds_per_candidate"])
+                rows.append((f"seconds a candidate, {name}", *seconds))
     if "full_training" in record:
         for one in record["full_training"]["networks"]:
             name = f"full epoch against a plain loop, {name_network(one['architecture'])}"

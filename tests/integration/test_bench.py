@@ -27,6 +27,7 @@ def test_quick(tmp_path: Path) -> None:
     promised = [
         found["evaluation"]["ratio_to_plain"],
         found["evaluation"]["ratio_to_plain_augmented"],
+        found["evaluation"]["ratio_to_study"],
         found["full_training"]["ratio_to_plain"],
         found["full_training"]["ratio_to_study"],
         found["distillation"]["seconds_per_iteration"],

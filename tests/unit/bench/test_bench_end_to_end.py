@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from nasproxy.bench.plan import BenchConfig
 from nasproxy.bench.session import bench
 from nasproxy.bench.table import all_tables, end_to_end_table, render_markdown
 from nasproxy.cli.table import fitted_table
+from nasproxy.config import VerifyConfig
 from nasproxy.progress import unwatched
 
 QUICK = BenchConfig.make(quick=True)
@@ -87,11 +89,12 @@ def test_one_ratio_in_every_network_is_certain():
 def test_the_efforts_are_those_of_the_recipes(digits):
     material = Material(digits, QUICK.replace(ipc=10), unwatched)
     count, scored = len(digits.train), len(digits.validation)
-    steps = math.ceil(count / 256)
-    assert full_efforts(material) == {
-        3: Effort(3 * steps, scored), 20: Effort(20 * steps, scored),
-    }  # fmt: skip
     assert proxy_effort(material) == Effort(300, min(2000, scored))
+    steps = math.ceil(count / 64)
+    assert full_efforts(material) == {20: Effort(20 * steps, scored)}, "the study's are as many"
+    many = digits.train.take(torch.arange(54_001) % count)
+    large = Material(replace(digits, train=many), QUICK, unwatched)
+    assert full_efforts(large) == {3: Effort(3 * 211, scored), 20: Effort(20 * 211, scored)}
 
 
 def test_a_sample_holds_small_and_large_ones_alike():
@@ -125,7 +128,7 @@ def test_a_sample_is_measured_and_priced(digits):
     assert len({json.dumps(one["architecture"]) for one in networks}) == 3
     searches = {(one["num_candidates"], one["full_epochs"]): one for one in space["searches"]}
     whole = space["num_architectures"]
-    assert set(searches) == {(60, 3), (whole, 3), (60, 20), (whole, 20)}
+    assert set(searches) == {(60, 20), (whole, 20)}
     for (count, epochs), search in searches.items():
         full, proxy = found["full"][str(epochs)], found["proxy"]
         long = short = 0.0
@@ -139,6 +142,8 @@ def test_a_sample_is_measured_and_priced(digits):
         assert search["interval"][0] <= ratio <= search["interval"][1]
     assert found["threads"] == 1
     assert "300 steps" in found["meaning"]
+    assert "20 epochs in batches of 64" in found["meaning"]
+    assert found["num_verified"] == VerifyConfig().top
 
 
 def test_the_section_is_kept_and_shown(tmp_path):
@@ -147,7 +152,7 @@ def test_the_section_is_kept_and_shown(tmp_path):
     assert [table.title for table in all_tables(record)] == [TITLE, "Sections"]
     assert TITLE in render_html(record)
     text = render_markdown(record)
-    assert "| convnet | 60 | 3 |" in text
+    assert "| convnet | 60 | 20 |" in text
     assert "End to end: a model" in text
 
 

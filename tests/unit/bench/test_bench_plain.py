@@ -9,6 +9,7 @@ from nasproxy.bench.plain import (
     random_affine,
     score_plain,
     shuffled,
+    tensors_of,
     to_pictures,
     train_plain,
 )
@@ -26,10 +27,10 @@ def data(digits):
 
 def test_the_plain_loop_trains(digits, data):
     model = build_plain(NETWORK, data, 0)
-    before = score_plain(model, digits.validation)
+    before = score_plain(model, tensors_of(digits.validation))
     loader = batches_of(data.images, data.targets, 64, 0)
     train_plain(model, loader, Recipe(epochs=3), change=random_affine(DIGITS))
-    after = score_plain(model, digits.validation)
+    after = score_plain(model, tensors_of(digits.validation))
     assert after > max(before, 0.5)
     assert after == pytest.approx(accuracy(model, digits.validation))
 
