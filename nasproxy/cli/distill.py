@@ -179,6 +179,8 @@ def distill_command(
 
     if experts_dir is not None and config.method != "pad":
         raise ConfigError(f"{config.method} has no experts: leave out --experts-dir")
+    if experts_dir is not None and experts_dir.is_file():
+        raise ConfigError(f"{experts_dir} is not a folder: choose another --experts-dir")
     if networks is not None and config.method != "datadam":
         raise ConfigError(f"{config.method} has a network of its own: leave out --networks")
     space = load_space(networks) if networks is not None else None

@@ -114,5 +114,32 @@ def distill_settings(
     """Build a distillation's settings: a preset, by default the device's, then what was given."""
     from nasproxy.config import distill_config
 
+    settings = distill_config(method)
+    chosen = given(**options)
+    _refuse_idle_options(method, set(settings.model_fields), chosen)
     fitting = "cpu" if device.type == "cpu" else "paper"
-    return distill_config(method).preset(preset or fitting, **given(**options))
+    return settings.preset(preset or fitting, **chosen)
+
+
+def _refuse_idle_options(method: str, known: set[str], chosen: dict[str, Any]) -> None:
+    """Refuse options of another method, and those that another option makes void."""
+    from nasproxy.config import DISTILL_CONFIGS
+    from nasproxy.errors import ConfigError
+
+    for name in chosen:
+        others = [other for other, made in DISTILL_CONFIGS.items() if name in made.model_fields]
+        if name not in known and others:
+            flag = "filter" if name == "filter_samples" else name.replace("_", "-")
+            raise ConfigError(
+                f"{method} has no {flag}: leave out --{flag}, or use --method {others[0]}"
+            )
+    if chosen.get("filter_samples") is False and "difficulty" in chosen:
+        raise ConfigError(
+            "without the filter nothing is ranked: leave out --difficulty "
+            f"{chosen['difficulty']} or --no-filter"
+        )
+    if chosen.get("soft_labels") is False and "label_lr" in chosen:
+        raise ConfigError(
+            f"hard labels are not learned: leave out --label-lr {chosen['label_lr']} or "
+            "--hard-labels"
+        )

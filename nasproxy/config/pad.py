@@ -127,7 +127,7 @@ class PADConfig(Config):
             values = {"alpha": paper_alpha(ipc), **values}
         if "max_start" in changes and "first_max_start" not in changes:  # it grows up to that
             first: int = values.get("first_max_start", cls.model_fields["first_max_start"].default)
-            values["first_max_start"] = min(first, changes["max_start"])
+            values["first_max_start"] = max(1, min(first, changes["max_start"]))
         return cls.parse(values, "distill")
 
 

@@ -72,12 +72,16 @@ def named_architecture(name: str, width: int | None = None) -> Architecture:
         width: of all its layers; None: 128, or the model's own.
 
     Raises:
-        ConfigError: the name is unknown, or a width is given to a model whose widths are fixed.
+        ConfigError: the name is unknown, the width is none, or one is given to a model whose widths
+            are fixed.
     """
+    if width is not None and width < 1:
+        raise ConfigError(f"width must be >= 1, got {width} (--width)")
+    wide = 128 if width is None else width
     if match := re.fullmatch(r"convnet-(\d{1,2})", name):
-        return {"family": "convnet", "depth": int(match[1]), "width": width or 128}
+        return {"family": "convnet", "depth": int(match[1]), "width": wide}
     if name == "mlp":
-        return {"family": "mlp", "hidden": [width or 128] * 2}
+        return {"family": "mlp", "hidden": [wide] * 2}
     if name in ("alexnet", "resnet18"):
         if width is not None:
             raise ConfigError(f"the widths of {name} are fixed: leave out {width} (--width)")

@@ -70,7 +70,8 @@ def teach(
 
     Raises:
         ArtifactError: networks there are damaged, or of other data or size.
-        ConfigError: they are other ones than `num_teachers` and `epochs` ask for.
+        ConfigError: they are other ones than `num_teachers` and `epochs` ask for, or the
+            temperature is next to nothing.
         EvaluationError: a training failed.
     """
     recipe = full_recipe(len(dataset.train))
@@ -100,6 +101,8 @@ def teach(
         for teacher in teachers:
             check_data(teacher, data_identity(dataset), dataset.image_shape)
         soft_labels = (outputs(teachers, images) / temperature).softmax(2).mean(0)
+    if not soft_labels.isfinite().all():
+        raise ConfigError(f"temperature {temperature} leaves no numbers: use more (--temperature)")
     records = [teacher.record for teacher in teachers]
     seconds = sum(record.seconds for record in records)
     record = {

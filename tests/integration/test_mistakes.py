@@ -21,9 +21,21 @@ MISTAKES = [
         "(--alpha)",
     ),
     ("distill --dataset digits --method pad --alpha -1", "equal to 0, got -1.0", "(--alpha)"),
-    ("distill --dataset digits --method pad --p 2", "unknown setting 'distill.p'", "distill.alpha"),
+    ("distill --dataset digits --method pad --p 2", "pad has no p", "leave out --p, or use"),
+    ("distill --dataset digits --method pad --max-start 0", "got 0", "(--max-start)"),
+    ("distill --dataset digits --method pad --experts-dir FILE", "FILE is not a folder", "another"),
+    (
+        "distill --dataset digits --method pad --no-filter --difficulty gradient",
+        "without the filter nothing is ranked",
+        "leave out --difficulty gradient or --no-filter",
+    ),
+    (
+        "distill --dataset digits --method pad --hard-labels --label-lr 5",
+        "hard labels are not learned",
+        "leave out --label-lr 5.0 or --hard-labels",
+    ),
     ("distill --dataset digits --method pad --ipc 500", "ipc 500 is more than class", "or less"),
-    ("distill --dataset digits --alpha 0.5", "unknown setting 'distill.alpha'", "choose from"),
+    ("distill --dataset digits --alpha 0.5", "datadam has no alpha", "or use --method pad"),
     ("distill --dataset digits --experts-dir EMPTY", "datadam has no experts", "--experts-dir"),
     (
         "distill --dataset digits --method pad --expert-epochs 2",
@@ -35,6 +47,7 @@ MISTAKES = [
     ("distill --dataset digits --init reel", "must be 'real', 'noise' or 'kcenter'", "'reel'"),
     ("distill --dataset digits --preset gpu", "unknown preset 'gpu'", "cpu, paper"),
     ("distill --dataset digits --width -1", "got -1", "(--width)"),
+    ("distill --dataset digits --width 0", "got 0", "(--width)"),
     ("distill --dataset digits --depth 5", "depth 5 with pooling halves 8x8", "depth <= 3"),
     ("distill --dataset digits --device tpu", "got 'tpu'", "(--device)"),
     ("search --dataset digits --space convnets", "unknown search space 'convnets'", "did you mean"),
@@ -61,6 +74,7 @@ MISTAKES = [
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "FILE").touch()
 
     def no_network(*args: object, **kwargs: object) -> None:
         raise OSError("no network in tests")

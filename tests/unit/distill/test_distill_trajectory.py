@@ -9,8 +9,8 @@ import torch
 
 from nasproxy._random import named_generator
 from nasproxy.config import PADConfig
-from nasproxy.distill import ranking
-from nasproxy.distill.difficulty import el2n, gradient_norm
+from nasproxy.distill import ranking, trajectory
+from nasproxy.distill.difficulty import Curriculum, build_curriculum, el2n, gradient_norm
 from nasproxy.distill.ranking import RankingTraining
 from nasproxy.distill.trajectory import (
     Trajectories,
@@ -115,8 +115,37 @@ def test_segments_are_parts_of_a_trajectory(data, tmp_path):
     assert any(torch.equal(segment.start, known[e][2]) for e in range(2))
 
 
-def test_filtered_experts_see_easy_images_first(data, tmp_path):
+def test_experts_learn_by_the_curriculum_of_the_ranking(data, tmp_path, monkeypatch):
     """The first epoch of an expert leaves the hard quarter of each class alone."""
+    used = []
+
+    class Spy(Curriculum):
+        def __call__(self, period):
+            used.append((period, super().__call__(period).tolist()))
+            return torch.tensor(used[-1][1])
+
+    def build(scores, labels, config):
+        return Spy(**vars(build_curriculum(scores, labels, config)))
+
+    monkeypatch.setattr(trajectory, "build_curriculum", build)
+    with_filter, _ = gather(data, tmp_path / "filter")
+    scores = ranking.load((tmp_path / "filter" / ranking.TENSORS_FILE).read_bytes())["scores"]
+    easy = []
+    for label in range(3):
+        members = (data.train.labels == label).nonzero().flatten()
+        order = members[scores[members].argsort(stable=True)]
+        easy += order[: round(0.75 * len(members) + 0.49)].tolist()  # 9 of 12, 8 of 10
+    first = [images for period, images in used if period == 0]
+    assert first
+    assert all(images == sorted(easy) for images in first)
+    assert max(len(images) for _, images in used) == 34  # in the end all of them
+
+    without, _ = gather(data, tmp_path / "plain", TINY.replace(filter_samples=False))
+    pairs = zip(with_filter.experts, without.experts, strict=True)
+    assert not any(torch.equal(one.snapshot(1), two.snapshot(1)) for one, two in pairs)
+
+
+def test_images_of_other_classes_rank_as_hard(data, tmp_path):
     hard = torch.tensor([3, 4, 15, 30])
     train = replace(data.train, images=data.train.images.clone())
     train.images[hard] = data.train.images[[20, 25, 30, 5]]  # of other classes

@@ -39,6 +39,12 @@ def test_named_architectures():
     assert named_architecture("resnet18") == {"family": "resnet18"}
 
 
+@pytest.mark.parametrize("name", ["convnet-3", "mlp"])
+def test_no_width_is_another(name):
+    with pytest.raises(ConfigError, match=r"got 0 \(--width\)"):
+        named_architecture(name, 0)
+
+
 def test_names_that_are_none():
     with pytest.raises(ConfigError, match=r"'convnet3'.*did you mean 'convnet-3'") as caught:
         named_architecture("convnet3")

@@ -169,6 +169,11 @@ def test_a_missing_teacher_is_no_silent_loss(data, tmp_path):
         make(data, experts=tmp_path)
 
 
+def test_labels_must_stay_numbers(data, tmp_path):
+    with pytest.raises(ConfigError, match=r"temperature 1e-40 leaves no numbers.*--temperature"):
+        make(data, experts=tmp_path, epochs=1, temperature=1e-40)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
 def test_temperature_must_be_positive(data, temperature):
     with pytest.raises(ConfigError, match=rf"temperature must be > 0, got {temperature}.*--temp"):
