@@ -60,6 +60,7 @@ def study_command(
     """Run the study that nasproxy grew from, row by row, and set it beside what was reported."""
     from nasproxy._environment import choose_device
     from nasproxy.data.dataset import load_dataset
+    from nasproxy.study.note import timing_notes
     from nasproxy.study.session import study
     from nasproxy.study.table import network_table, search_table
 
@@ -82,6 +83,8 @@ def study_command(
     for table in (network_table(summary), search_table(summary)):
         if table.rows:
             terminal.say(fitted_table(table, spare=SPARE))
+    for note in timing_notes(summary):
+        terminal.say(note)
     if summary["missing"]:
         terminal.say(f"{len(summary['missing'])} rows are not run yet")
     terminal.say(f"Report: {folder / 'study.html'}, {folder / 'study.md'}")

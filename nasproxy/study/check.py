@@ -8,8 +8,9 @@ from typing import Any
 
 from nasproxy.config import Config
 from nasproxy.errors import ArtifactError, ConfigError
+from nasproxy.proxy.dataset import Manifest
 from nasproxy.proxy.store import MANIFEST_FILE, load_manifest
-from nasproxy.study.plan import FULL, Row, StudyConfig, plan
+from nasproxy.study.plan import FULL, SOFT, Row, StudyConfig, plan
 
 Finished = Mapping[str, Mapping[str, Any]]
 """Results by the name of the row."""
@@ -55,7 +56,7 @@ def check_proxies(
     wanted: set[str],
     given: set[str],
 ) -> None:
-    """Refuse proxies that do not fit the study or are not those of its finished rows.
+    """Refuse proxies that are not what their names say, or not those of the finished rows.
 
     Args:
         config: of the study.
@@ -65,7 +66,7 @@ def check_proxies(
         given: names of those that were made elsewhere.
 
     Raises:
-        ArtifactError: a proxy is missing, of another size, or another than before.
+        ArtifactError: a proxy is missing, of another kind or size, or another than before.
     """
     for name, folder in folders.items():
         rows = [row for row in plan(config) if row.data == name and row.name in finished]
@@ -75,6 +76,8 @@ def check_proxies(
                 _refuse_to_make(name, folder, hashes, given)
             continue
         manifest = load_manifest(folder)
+        if (found := _made_as(manifest)) != name:
+            _refuse_another_kind(name, folder, found, config.proxies() if name in given else ())
         if manifest.ipc != config.ipc:
             raise ArtifactError(
                 f"{folder} holds a proxy of ipc {manifest.ipc}, the study has ipc {config.ipc}: "
@@ -102,6 +105,32 @@ def _refuse_to_make(
             f"row {known[0].name} was run on a proxy {name} that is not in {folder}: give it with "
             f"--proxy {name}=DIR, or delete {known[0].file} to run it anew"
         )
+
+
+def _refuse_another_kind(name: str, folder: Path, found: str, names: tuple[str, ...]) -> None:
+    """Refuse a proxy that was not made as its name says.
+
+    Args:
+        name: in the study.
+        folder: of the proxy.
+        found: the name that it should have.
+        names: that proxies can be given by; empty: this one was not given.
+    """
+    remedy = "restore the one that was there, or delete it to have one made"
+    if names:
+        own = f"give it as --proxy {found}=, and " if found in names else "give "
+        remedy = f"{own}another folder as --proxy {name}="
+    raise ArtifactError(f"{folder} holds a {found} proxy, not a {name} one: {remedy}")
+
+
+def _made_as(manifest: Manifest) -> str:
+    """Name a proxy as the study would, by how its manifest says that it was made."""
+    settings = manifest.config
+    if manifest.kind != "synthetic":
+        return f"{manifest.kind}-{SOFT}" if settings.get("labels") == SOFT else manifest.kind
+    if manifest.method == "datadam":
+        return f"datadam-{settings.get('init', 'real')}"
+    return manifest.method
 
 
 def _changes(

@@ -10,7 +10,9 @@ from typing import Any
 from nasproxy.report.figures.base import PALETTE, Figure, axis_title, draw, escaped
 from nasproxy.report.html import Page, render_page
 from nasproxy.report.picture import load_pictures
-from nasproxy.study.table import CONVERGENCE, network_table, proxy_table, search_table
+from nasproxy.study.headline import compared_network, write_headline
+from nasproxy.study.note import machine, made_with, network_notes, search_notes
+from nasproxy.study.table import network_table, proxy_table, search_table
 
 
 def render_html(summary: dict[str, Any], folder: Path) -> str:
@@ -21,30 +23,32 @@ def render_html(summary: dict[str, Any], folder: Path) -> str:
         for path in facts["pictures"]
     }
     rows = [*summary["networks"], *summary["searches"]]
-    versions = rows[0]["versions"] if rows else {}
     missing = summary["missing"]
+    notes = [*network_notes(summary), *search_notes(summary)]
     return render_page(
         Page(
             heading=f"The study on {summary['dataset']}",
             subtitle=f"{summary['ipc']} images per class; every row can be run again by itself",
-            verdict=_sentence(summary),
+            verdict=write_headline(summary),
             figures=[figure for figure in (draw_curves(summary), draw_times(summary)) if figure],
             pictures=load_pictures(folder, captions),
             tables=[network_table(summary), search_table(summary), proxy_table(summary)],
-            notes=[CONVERGENCE, *([f"Not run yet: {', '.join(missing)}"] if missing else [])],
+            notes=[*notes, *([f"Not run yet: {', '.join(missing)}."] if missing else [])],
             command="\n".join(sorted({row["command"] for row in rows})),
-            made_with=", ".join(f"{name} {value}" for name, value in versions.items()),
+            made_with="; and on ".join(made_with(summary)),
         )
     )
 
 
 def _get_curves_info(summary: dict[str, Any]) -> dict[str, list[float]]:
-    """Return the mean validation accuracy after each epoch, by what was trained on."""
-    curves: dict[str, list[float]] = {}
-    for row in summary["networks"]:
-        if row["curves"] and row["data"] not in curves:
-            curves[row["data"]] = [_mean(values) for values in zip(*row["curves"], strict=True)]
-    return curves
+    """Return the mean validation accuracy after each epoch of one network, by its data."""
+    rows = [row for row in summary["networks"] if row["curves"]]
+    network = compared_network(rows)
+    return {
+        row["data"]: [_mean(values) for values in zip(*row["curves"], strict=True)]
+        for row in rows
+        if (row["model"], row["width"]) == network
+    }
 
 
 def draw_curves(summary: dict[str, Any]) -> Figure | None:
@@ -101,27 +105,12 @@ def draw_times(summary: dict[str, Any]) -> Figure | None:
         for (part, seconds), colour in zip(parts.items(), PALETTE, strict=False)
     ]
     drawing = draw(traces, barmode="group", y={**axis_title("seconds"), "type": "log"})
-    return Figure(
-        "times", "What does searching 20 MLPs cost?", "Logarithmic scale; one seed.", drawing
-    )
-
-
-def _sentence(summary: dict[str, Any]) -> str:
-    """Say the most important thing: which proxy trains the best network."""
-    scored = [
-        row for row in summary["networks"] if row["data"] != "full" and row["kind"] != "cross"
-    ]
-    if not scored:
-        return "No proxy was evaluated yet."
-    best = max(scored, key=lambda row: row["accuracy_mean"])
-    full = [row for row in summary["networks"] if row["data"] == "full"]
-    text = (
-        f"The best proxy is {best['data']}: {best['model']} reaches {best['accuracy_mean']:.2%} on "
-        f"test ({best['kind']} protocol, {best['num_seeds']} seeds)"
-    )
-    if not full:
-        return text + "."
-    return text + f"; all images give {full[0]['accuracy_mean']:.2%} under the study's protocol."
+    places = {machine(row["versions"]) for row in searches}
+    places |= {row["distilled_on"] for row in searches if row.get("distilled_on")}
+    caption = "Logarithmic scale; one seed."
+    if len(places) > 1:
+        caption += " Not all on one machine: see the notes."
+    return Figure("times", "What does searching 20 MLPs cost?", caption, drawing)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nasproxy.config import (
     PROTOCOLS,
@@ -18,7 +18,7 @@ from nasproxy.config import (
     PADConfig,
     Recipe,
 )
-from nasproxy.errors import ConfigError, unknown_name
+from nasproxy.errors import ConfigError, shown, unknown_name
 from nasproxy.models.family import named_architecture
 from nasproxy.proxy.coreset import SELECTIONS
 
@@ -50,6 +50,21 @@ class StudyConfig(Config):
     pad: PADConfig = PADConfig.preset("cpu")
     baselines: tuple[str, ...] = ("random", "random-soft")
     seed: int = Field(0, ge=0)
+
+    @field_validator("widths")
+    @classmethod
+    def _widths_are_widths(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if min(widths) < 1:
+            raise ValueError(f"each must be >= 1, got {min(widths)} (--width)")
+        return widths
+
+    @field_validator("widths", "baselines", "cross_models")
+    @classmethod
+    def _each_is_there_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        for value in values:
+            if (times := values.count(value)) > 1:
+                raise ValueError(f"{shown(value)} is named {times} times: name it once")
+        return values
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

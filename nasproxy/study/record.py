@@ -50,6 +50,7 @@ class _Training(_Common):
     auc_mean: Fraction = 0.0
     auc_std: Fraction = 0.0
     majority_class_rate: Fraction = 0.0
+    test_class_counts: tuple[Annotated[int, Field(ge=0, le=10**18)], ...] = ()
     seconds_mean: Seconds
     num_params: Count = 1
     multiply_adds: Count = 1

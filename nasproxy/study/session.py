@@ -179,6 +179,7 @@ class _Lab:
                     "seconds": manifest.seconds,
                     "sha256": manifest.tensors_sha256,
                     "made_on": manifest.versions.get("hardware", ""),
+                    "torch": manifest.versions.get("torch", ""),
                     "pictures": [(here / p).as_posix() for p in pictures if (folder / p).exists()],
                 }
         return found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nasproxy.report.cost import LEAST_SECONDS
 from nasproxy.report.statistic import bootstrap_interval, noise_ceiling, spearman
+from nasproxy.study.note import machine
 from nasproxy.study.plan import FULL, StudyConfig, plan
 from nasproxy.study.reported import reported
 
@@ -31,13 +33,14 @@ def summarize(
             "row": row.name,
             "data": row.data,
             "kind": row.kind,
-            "distill_seconds": proxies.get(row.data, {}).get("seconds", 0.0),
+            **_distillation(row.data, proxies),
             "reported": reported(config.data.dataset, row),
             "versions": result["versions"],
             "command": result["command"],
         }
         if row.kind == "search":
-            searches.append({**common, **_judge_search(result, full_search)})
+            judged = {**common, **_judge_search(result, full_search)}
+            searches.append(judged | _with_distilling(judged))
         else:
             networks.append({**common, "model": row.model, "width": row.width, **_scores(result)})
     return {
@@ -51,11 +54,22 @@ def summarize(
     }
 
 
+def _distillation(data: str, proxies: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what making a proxy cost, and on which machine: None where that does not matter."""
+    if data == FULL:
+        return {"distill_seconds": 0.0, "distilled_on": None}
+    facts = proxies.get(data, {})
+    seconds = facts.get("seconds", 0.0)
+    made_on = machine({"hardware": facts.get("made_on", ""), "torch": facts.get("torch", "")})
+    free = bool(facts) and seconds < LEAST_SECONDS
+    return {"distill_seconds": seconds, "distilled_on": None if free else made_on}
+
+
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
     names = (
         "accuracy_mean", "accuracy_std", "balanced_accuracy_mean", "balanced_accuracy_std",
-        "auc_mean", "auc_std", "majority_class_rate", "seconds_mean", "num_seeds", "num_params",
-        "multiply_adds",
+        "auc_mean", "auc_std", "majority_class_rate", "test_class_counts", "seconds_mean",
+        "num_seeds", "num_params", "multiply_adds",
     )  # fmt: skip
     curves = [run["curve"] for run in result["runs"] if run.get("curve")]
     return {
@@ -80,7 +94,10 @@ def converged_epochs(curves: list[list[float]]) -> int | None:
 
 
 def _judge_search(result: dict[str, Any], full: dict[str, Any] | None) -> dict[str, Any]:
-    """Compare a search with the one on full data, on validation and in the study's own way."""
+    """Compare a search with the one on full data, on validation and in the study's own way.
+
+    Their seconds are compared only where both were taken on one machine with one torch.
+    """
     networks = result["networks"]
     means = [_mean(network["validation"]) for network in networks]
     best = max(range(len(networks)), key=lambda index: means[index])
@@ -100,9 +117,11 @@ def _judge_search(result: dict[str, Any], full: dict[str, Any] | None) -> dict[s
     truth = [network["validation"] for network in full["networks"]]
     true_means = [_mean(values) for values in truth]
     true_own = [network["own"][0] for network in full["networks"]]
+    speedup = full["seconds"] / full["num_seeds"] / judged["seconds_per_seed"]
+    alike = machine(result["versions"]) == machine(full["versions"])
     judged |= {
         "noise_ceiling": noise_ceiling(truth),
-        "speedup": full["seconds"] / full["num_seeds"] / judged["seconds_per_seed"],
+        "speedup": speedup if alike else None,
         "regret": max(true_means) - true_means[best],
         "same_best_by_own_images": own.index(max(own)) == true_own.index(max(true_own)),
     }
@@ -111,6 +130,16 @@ def _judge_search(result: dict[str, Any], full: dict[str, Any] | None) -> dict[s
         judged["spearman_rho_ci"] = bootstrap_interval(means, truth)
         judged["own_images_spearman_rho"] = spearman(own, true_own)
     return judged
+
+
+def _with_distilling(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the speed-up that is left once distilling counts, None where times do not compare."""
+    if row.get("speedup") is None:
+        return {}
+    if row["distilled_on"] not in (None, machine(row["versions"])):
+        return {"speedup_with_distilling": None}
+    share = row["seconds_per_seed"] / (row["seconds_per_seed"] + row["distill_seconds"])
+    return {"speedup_with_distilling": row["speedup"] * share}
 
 
 def _mean(values: list[float]) -> float:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from nasproxy.data.inspection import is_unbalanced
 from nasproxy.report.table import Table
-
-CONVERGENCE = (
-    "Converged: the first epoch at which the mean accuracy on validation images is within a point "
-    "of that after the last epoch."
-)
+from nasproxy.study.note import made_with, network_notes, search_notes
 
 
 def network_table(summary: dict[str, Any]) -> Table:
     """Lay out the networks trained on each kind of data, tested on the real test split."""
-    unbalanced = any("auc_mean" in row for row in summary["networks"])
-    more = ("balanced", "AUC") if unbalanced else ()
+    two_classes = any("auc_mean" in row for row in summary["networks"])
+    unbalanced = two_classes or any(
+        is_unbalanced(row.get("test_class_counts") or ()) for row in summary["networks"]
+    )
+    more = (*(("balanced",) if unbalanced else ()), *(("AUC",) if two_classes else ()))
     header = (
         "trained on", "network", "epochs", "n", "test", *more, "seconds", "multiply-adds",
         "converged", "the study",
@@ -27,7 +27,8 @@ def network_table(summary: dict[str, Any]) -> Table:
             str(row["epochs"]),
             str(row["num_seeds"]),
             _spread(row, "accuracy"),
-            *((_spread(row, "balanced_accuracy"), _spread(row, "auc")) if unbalanced else ()),
+            *((_spread(row, "balanced_accuracy"),) if unbalanced else ()),
+            *((_spread(row, "auc"),) if two_classes else ()),
             f"{row['seconds_mean']:.0f}",
             _amount(row.get("multiply_adds")),
             str(row.get("converged_epochs") or ""),
@@ -45,7 +46,7 @@ def search_table(summary: dict[str, Any]) -> Table:
     return Table(
         "The 20 MLPs searched on each kind of data, scored on validation images",
         header,
-        [_search_cells(row, summary) for row in summary["searches"]],
+        [_search_cells(row) for row in summary["searches"]],
     )
 
 
@@ -61,21 +62,11 @@ def proxy_table(summary: dict[str, Any]) -> Table:
 def render_markdown(summary: dict[str, Any]) -> str:
     """Render a study."""
     title = f"# The study on {summary['dataset']}, {summary['ipc']} images per class"
-    notes = [
-        "`n` trainings a row, mean and standard deviation; seconds are of one training, "
-        f"multiply-adds of one image. {CONVERGENCE}"
-    ]
-    if summary["networks"] and "majority_class_rate" in summary["networks"][0]:
-        rate = summary["networks"][0]["majority_class_rate"]
-        notes.append(f"The largest class makes up {rate:.1%} of the test images.")
-    ceilings = [row["noise_ceiling"] for row in summary["searches"] if row.get("noise_ceiling")]
-    if ceilings:
-        notes.append(
-            f"Noise ceiling of the searches (full data, seed against seed): {ceilings[0]:.2f}. "
-            "The study's way: candidates scored on their own training images with one seed, kept "
-            "as a contrast; it says nothing about unseen images."
-        )
-    tables = [network_table(summary), search_table(summary), proxy_table(summary)]
+    tables: tuple[tuple[Table, list[str]], ...] = (
+        (network_table(summary), network_notes(summary)),
+        (search_table(summary), search_notes(summary)),
+        (proxy_table(summary), []),
+    )
     pictures = [
         f"### {name}\n\n" + "\n".join(f"![{name}]({path})" for path in facts["pictures"])
         for name, facts in summary["proxies"].items()
@@ -83,17 +74,15 @@ def render_markdown(summary: dict[str, Any]) -> str:
     ]
     missing = summary["missing"]
     left = f"Not run yet: {', '.join(missing)}." if missing else ""
-    made = sorted({_made(row) for row in [*summary["networks"], *summary["searches"]]})
     commands = sorted({row["command"] for row in [*summary["networks"], *summary["searches"]]})
     parts = [
         title,
-        "\n\n".join(notes),
-        *(_markdown(table) for table in tables if table.rows),
+        *("\n\n".join((_markdown(table), *notes)) for table, notes in tables if table.rows),
         left,
         "## Pictures\n\nOne row a class; start left, final right." if pictures else "",
         *pictures,
         "## Made with",
-        "\n".join(f"- {text}" for text in made),
+        "\n".join(f"- {text}" for text in made_with(summary)),
         "## Commands",
         "\n".join(f"    {text}" for text in commands),
     ]
@@ -106,19 +95,16 @@ def _markdown(table: Table) -> str:
     return f"## {table.title}\n\n" + "\n".join(lines)
 
 
-def _search_cells(row: dict[str, Any], summary: dict[str, Any]) -> tuple[str, ...]:
-    per_seed, distilling = row["seconds_per_seed"], row["distill_seconds"]
-    full = next((r for r in summary["searches"] if r["data"] == "full"), None)
-    with_distilling = full["seconds_per_seed"] / (per_seed + distilling) if full else None
+def _search_cells(row: dict[str, Any]) -> tuple[str, ...]:
     interval = row.get("spearman_rho_ci")
     own = row.get("own_images_spearman_rho")
     contrast = "" if own is None else f"{own:.2f}, "
     same = {True: "yes", False: "no", None: ""}[row.get("same_best_by_own_images")]
     return (
         row["data"],
-        f"{per_seed:.1f}",
+        f"{row['seconds_per_seed']:.1f}",
         _times(row.get("speedup")),
-        _times(with_distilling),
+        _times(row.get("speedup_with_distilling")),
         _number(row.get("spearman_rho")),
         "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}",
         "" if row.get("regret") is None else f"{row['regret']:.2%}",
@@ -146,7 +132,3 @@ def _times(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _made(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in row["versions"].items())

@@ -59,6 +59,8 @@ def test_a_study_goes_on_row_by_row(tmp_path: Path, settings: Path) -> None:
         assert picture in text
         assert (out / picture).is_file()
     page = (out / "study.html").read_text()
+    assert "n trainings a row, mean and standard deviation" in page
+    assert "convnet-1 of width 4, on test: by the study protocol (20 epochs)" in page
     assert "How does the same network learn on each?" in page
     curves = [row["curves"] for row in second["networks"] if row["kind"] == "study"]
     assert all(len(values) == 20 for rows in curves for values in rows)
@@ -72,6 +74,8 @@ def test_a_study_goes_on_row_by_row(tmp_path: Path, settings: Path) -> None:
         (("--proxy", "pda=x"), "unknown proxy 'pda'"),
         (("--model", "convnet-9"), "depth 9"),
         (("--rows", "random/search", "--proxy", "random=nowhere"), "nowhere is not a proxy"),
+        (("--width", "0"), "widths: each must be >= 1, got 0 (--width)"),
+        (("--width", "4", "--width", "4"), "widths: 4 is named 2 times"),
     ],
 )
 def test_mistakes(tmp_path: Path, settings: Path, arguments: tuple[str, str], message: str) -> None:
@@ -142,6 +146,19 @@ def test_every_row_says_what_it_was_run_on_and_stays_with_it(
     kept = json.loads((out / "study.json").read_text())["proxies"]["random"]
     assert invoke("study", *common, "--quiet").exit_code == 0  # its cost is known from before
     assert json.loads((out / "study.json").read_text())["proxies"]["random"] == kept
+
+
+def test_a_proxy_given_by_the_name_of_another_is_refused(tmp_path: Path, settings: Path) -> None:
+    soft = tmp_path / "soft"
+    made = ("--dataset", "digits", "--ipc", "2", "--labels", "soft", "--teachers", "1")
+    made = (*made, "--teacher-epochs", "1", "--workers", "1", "--out", soft)
+    assert invoke("proxy", "make", *made).exit_code == 0
+    common = ("--config", settings, "--out", tmp_path / "s", "--rows", "random/search")
+    result = invoke("study", *common, "--proxy", f"random={soft}")
+    assert result.exit_code == 2
+    assert f"{soft} holds a random-soft proxy, not a random one" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "s" / "study.json").exists()
 
 
 def test_teachers_of_soft_labels_are_kept(tmp_path: Path, settings: Path) -> None:

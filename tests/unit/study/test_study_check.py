@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from nasproxy.proxy.store import save_proxy
 from nasproxy.study.check import check_proxies, check_settings
 from nasproxy.study.plan import StudyConfig
 
+RESULTS = Path(__file__).parents[3] / "results"
 CONFIG = StudyConfig(data=DataConfig(dataset="digits"), ipc=2, seeds=5)
 REAL, SEARCH = "datadam-real/convnet-3-w32/study", "random/search"
 FINISHED = {REAL: {"num_seeds": 5}, SEARCH: {"num_seeds": 3}}
@@ -101,3 +103,66 @@ def test_proxies_have_the_size_of_the_study(proxies):
     (_, here) = proxies[0]
     with pytest.raises(ArtifactError, match=r"of ipc 2, the study has ipc 3.*or --ipc 2"):
         check_proxies(CONFIG.replace(ipc=3), {}, {"random": here}, wanted=set(), given={"random"})
+
+
+KINDS = {
+    "datadam-real": {"kind": "synthetic", "method": "datadam", "config": {"init": "real"}},
+    "datadam-noise": {"kind": "synthetic", "method": "datadam", "config": {"init": "noise"}},
+    "datadam-kcenter": {"kind": "synthetic", "method": "datadam", "config": {"init": "kcenter"}},
+    "pad": {"kind": "synthetic", "method": "pad", "config": {"init": "noise"}},
+    "random": {"kind": "random", "method": "random", "config": {}},
+    "random-soft": {"kind": "random", "method": "random", "config": {"labels": "soft"}},
+    "herding": {"kind": "herding", "method": "herding", "config": {"labels": "hard"}},
+    "kcenter-soft": {"kind": "kcenter", "method": "kcenter", "config": {"labels": "soft"}},
+}
+NAMES = sorted(set(KINDS) - {"datadam-kcenter"})
+
+
+@pytest.fixture
+def give(proxies, tmp_path):
+    """Check a proxy that is made in one way under the name of another."""
+
+    def give(name: str, made_as: str, *, given: bool = True) -> None:
+        proxy, folder = proxies[0][0], tmp_path / made_as
+        manifest = proxy.manifest.replace(**KINDS[made_as])
+        save_proxy(replace(proxy, manifest=manifest), folder)
+        known = ["random", "random-soft", "herding", "kcenter-soft"]
+        config = CONFIG.replace(baselines=known)
+        check_proxies(config, {}, {name: folder}, wanted={name}, given={name} if given else set())
+
+    return give
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_proxy_is_what_its_name_says(give, name):
+    give(name, name)
+    for other in sorted(set(KINDS) - {name}):
+        with pytest.raises(ArtifactError, match=rf"{other} holds a {other} proxy, not a {name} o"):
+            give(name, other)
+
+
+def test_a_proxy_of_another_kind_can_be_given_by_its_own_name(give):
+    with pytest.raises(
+        ArtifactError, match=r"give it as --proxy pad=, and another folder as --proxy random=$"
+    ):
+        give("random", "pad")
+    with pytest.raises(ArtifactError, match=r": give another folder as --proxy datadam-real=$"):
+        give("datadam-real", "datadam-kcenter")
+    with pytest.raises(ArtifactError, match=r"or delete it to have one made$"):
+        give("random", "pad", given=False)
+
+
+@pytest.mark.skipif(not RESULTS.exists(), reason="a source distribution has no results/")
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("datadam-real", "mnist-datadam-ipc10"), ("datadam-noise", "mnist-datadam-noise-ipc10"),
+        ("random", "mnist-random-ipc10"), ("pad", "mnist-pad-ipc10"),
+        ("random-soft", "compare-mnist/proxies/random-ipc10-0-soft-t4"),
+        ("datadam-real", "ebhi-run/proxy"), ("datadam-noise", "ebhi-datadam-noise-ipc10"),
+        ("random", "study-ebhi/proxies/random"), ("pad", "study-ebhi/proxies/pad"),
+    ],
+)  # fmt: skip
+def test_the_proxies_of_the_committed_studies(name, folder):
+    config = CONFIG.replace(ipc=10)
+    check_proxies(config, {}, {name: RESULTS / folder}, wanted={name}, given={name})

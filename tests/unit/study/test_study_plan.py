@@ -39,9 +39,15 @@ def test_cross_rows_train_for_100_plain_epochs():
         ({"cross_models": ["alexnte"]}, r"cross_models: unknown model 'alexnte'.*mean 'alexnet'\?"),
         ({"baselines": ["random-sotf"]}, r"baselines: unknown baseline .*mean 'random-soft'\?"),
         ({"baselines": ["full"]}, r"baselines: unknown baseline proxy 'full'"),
+        ({"baselines": ["random", "random"]}, r"baselines: 'random' is named 2 times: name it onc"),
+        ({"cross_models": ["mlp", "alexnet", "mlp"]}, r"cross_models: 'mlp' is named 2 times"),
+        ({"widths": [4, 8, 4, 4]}, r"widths: 4 is named 3 times: name it once"),
+        ({"widths": [0]}, r"widths: each must be >= 1, got 0 \(--width\)"),
+        ({"widths": [32, -1]}, r"widths: each must be >= 1, got -1 \(--width\)"),
+        ({"widths": []}, r"widths .*at least 1"),
     ],
 )
-def test_names_are_checked_before_anything_runs(change, message):
+def test_names_and_widths_are_checked_before_anything_runs(change, message):
     with pytest.raises(ConfigError, match=message):
         CONFIG.replace(**change)
 
