@@ -95,7 +95,7 @@ def ensure_folder(path: Path) -> None:
         ArtifactError: it cannot be created, or a file is in the way.
     """
     if path.is_file():
-        raise ArtifactError(f"{path} is not a folder: choose another")
+        raise ArtifactError(f"cannot write {path}: it is a file, not a folder; choose another")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
