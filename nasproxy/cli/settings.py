@@ -116,22 +116,27 @@ def distill_settings(
 
     settings = distill_config(method)
     chosen = given(**options)
-    _refuse_idle_options(method, set(settings.model_fields), chosen)
+    _refuse_idle_options(method, chosen)
     fitting = "cpu" if device.type == "cpu" else "paper"
     return settings.preset(preset or fitting, **chosen)
 
 
-def _refuse_idle_options(method: str, known: set[str], chosen: dict[str, Any]) -> None:
+_NEGATED = {"filter_samples": "no-filter", "soft_labels": "hard-labels"}
+"""Flags that say no to a setting."""
+
+
+def _refuse_idle_options(method: str, chosen: dict[str, Any]) -> None:
     """Refuse options of another method, and those that another option makes void."""
     from nasproxy.config import DISTILL_CONFIGS
     from nasproxy.errors import ConfigError
 
-    for name in chosen:
-        others = [other for other, made in DISTILL_CONFIGS.items() if name in made.model_fields]
-        if name not in known and others:
-            flag = "filter" if name == "filter_samples" else name.replace("_", "-")
+    for name, value in chosen.items():
+        owners = [owner for owner, made in DISTILL_CONFIGS.items() if name in made.model_fields]
+        if owners and method not in owners:
+            flag = _NEGATED[name] if value is False else name.removesuffix("_samples")
             raise ConfigError(
-                f"{method} has no {flag}: leave out --{flag}, or use --method {others[0]}"
+                f"--{flag.replace('_', '-')} is an option of {owners[0]}, not of {method}: "
+                f"leave it out, or use --method {owners[0]}"
             )
     if chosen.get("filter_samples") is False and "difficulty" in chosen:
         raise ConfigError(

@@ -21,7 +21,16 @@ MISTAKES = [
         "(--alpha)",
     ),
     ("distill --dataset digits --method pad --alpha -1", "equal to 0, got -1.0", "(--alpha)"),
-    ("distill --dataset digits --method pad --p 2", "pad has no p", "leave out --p, or use"),
+    (
+        "distill --dataset digits --method pad --p 2",
+        "--p is an option of datadam",
+        "leave it out, or use",
+    ),
+    (
+        "distill --dataset digits --hard-labels",
+        "--hard-labels is an option of pad",
+        "not of datadam",
+    ),
     ("distill --dataset digits --method pad --max-start 0", "got 0", "(--max-start)"),
     ("distill --dataset digits --method pad --experts-dir FILE", "FILE is not a folder", "another"),
     (
@@ -35,7 +44,7 @@ MISTAKES = [
         "leave out --label-lr 5.0 or --hard-labels",
     ),
     ("distill --dataset digits --method pad --ipc 500", "ipc 500 is more than class", "or less"),
-    ("distill --dataset digits --alpha 0.5", "datadam has no alpha", "or use --method pad"),
+    ("distill --dataset digits --alpha 0.5", "--alpha is an option of pad", "or use --method pad"),
     ("distill --dataset digits --experts-dir EMPTY", "datadam has no experts", "--experts-dir"),
     (
         "distill --dataset digits --method pad --expert-epochs 2",
