@@ -161,10 +161,18 @@ def test_without_the_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert decorate_study(run)["has_note"] is False, "trials are told of all the same"
 
 
+# a shell's background job, and so the tests in it, ignores Ctrl-C
+HEEDING_CTRL_C = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("nasproxy", run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def address(run: Path) -> Iterator[str]:
     """The dashboard in a process of its own, ended by Ctrl-C."""
-    command = [sys.executable, "-m", "nasproxy", "dashboard", str(run), "--no-open", "--json"]
+    command = [sys.executable, "-c", HEEDING_CTRL_C, "dashboard", str(run), "--no-open", "--json"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -175,7 +183,11 @@ def address(run: Path) -> Iterator[str]:
             yield json.loads(line)["url"]
         finally:
             process.send_signal(signal.SIGINT)
-            rest, errors = process.communicate(timeout=60)
+            try:
+                rest, errors = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()  # or it would be waited for
+                raise
     assert process.returncode == 130
     assert rest == ""
     assert errors == "The dashboard has ended.\n"
